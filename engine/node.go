@@ -10,6 +10,7 @@ const (
 	Narration NodeKind = "narration" // authored text; Speaker is empty
 	Player    NodeKind = "player"
 	Character NodeKind = "character" // Speaker is a persona id
+	Command   NodeKind = "command"   // what the player told the program (/blend, /become …), shown dimly, never read by the model
 )
 
 // Node is one turn in the turn tree. A path from root to leaf is a branch; nodes with the same parent are siblings (swipes).
@@ -56,11 +57,11 @@ type Candidate struct {
 	Source     Source  `json:"source"`
 	Rewards    Rewards `json:"rewards"`
 	Total      float64 `json:"total"`
-	Nearest    string  `json:"nearest,omitempty"`    // nearest example line of the blend's personas
-	Likeness   float64 `json:"likeness,omitempty"`   // its similarity
-	Of         string  `json:"of,omitempty"`         // retrieved: the persona whose line it is
-	LogProb    float64 `json:"logprob,omitempty"`    // mean log-likelihood per token under the blend
-	LogProb0   float64 `json:"logprob0,omitempty"`   // the same under the null persona, where it was computed
+	Nearest    string  `json:"nearest,omitempty"`     // nearest example line of the blend's personas
+	Likeness   float64 `json:"likeness,omitempty"`    // its similarity
+	Of         string  `json:"of,omitempty"`          // retrieved: the persona whose line it is
+	LogProb    float64 `json:"logprob,omitempty"`     // mean log-likelihood per token under the blend
+	LogProb0   float64 `json:"logprob0,omitempty"`    // the same under the null persona, where it was computed
 	ClosesGoal float64 `json:"closes_goal,omitempty"` // by how much the goal distance would fall
 }
 
