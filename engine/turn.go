@@ -1,0 +1,373 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// Turn takes a player's line to a reply, in the order of the design: clean, commit, track, follow the story's rules, choose
+// who answers and move the blend, propose, judge, commit. It streams events through emit, from this goroutine, and returns
+// the talk with the new nodes. What was committed before an error stays: the returned talk is never nil, and holds it.
+func (e *Engine) Turn(ctx context.Context, t *Talk, line string, turn int64, emit func(Event)) (*Talk, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if t.State().Ended != "" {
+		return t, &Error{Code: Invalid, Message: "this story has ended", Hint: "undo to go back, or start it anew from the library"}
+	}
+	said, cut, err := Clean(line)
+	if err != nil {
+		return t, err
+	}
+	if cut {
+		emit(Noticed{TurnOf{turn}, "that was long: only its beginning was kept"})
+	}
+	st := t.State().Clone()
+	st.Turn++
+	player := &Node{Kind: Player, Text: said, State: st, Created: e.Clock()}
+	longer, err := e.append(ctx, t, player)
+	if err != nil {
+		return t, err
+	}
+	t = longer
+	emit(Committed{TurnOf{turn}, *player})
+	return e.answer(ctx, t, turn, 0, emit)
+}
+
+// answer follows the rules after the player's line at the head, unless they have been followed already, and makes a reply.
+func (e *Engine) answer(ctx context.Context, t *Talk, turn int64, attempt int, emit func(Event)) (*Talk, error) {
+	head := t.Path[len(t.Path)-1]
+	st := head.State.Clone()
+	said := lastLine(t)
+	if head.Kind == Player {
+		if err := e.track(ctx, t, &st, said, turn, emit); err != nil {
+			return t, err
+		}
+		nodes, moved, err := e.follow(t, &st, turn, emit)
+		if err != nil {
+			return t, err
+		}
+		if len(nodes) > 0 {
+			longer, err := e.append(ctx, t, nodes...)
+			if err != nil {
+				return t, err
+			}
+			t = longer
+			for _, n := range nodes {
+				emit(Committed{TurnOf{turn}, *n})
+			}
+		}
+		if moved {
+			return t, nil
+		}
+	}
+	sc, ok := t.Story.Scene(st.Scene)
+	if !ok || len(sc.Present) == 0 {
+		emit(Noticed{TurnOf{turn}, "nobody is here to answer"})
+		return t, nil
+	}
+	speaker := e.answerer(sc, &st, said)
+	e.step(&st, speaker, turn, emit)
+	emit(Thinking{TurnOf{turn}, speaker})
+	node, err := e.reply(ctx, t, st, speaker, said, seed(t.Session.Seed, len(t.Path), attempt))
+	if err != nil {
+		return t, err
+	}
+	longer, err := e.append(ctx, t, node)
+	if err != nil {
+		return t, err
+	}
+	emit(Committed{TurnOf{turn}, *node})
+	e.tidy(longer, node.State, speaker)
+	return longer, nil
+}
+
+// track notes what the player's line means, the player's mood, and how far the goals are.
+func (e *Engine) track(ctx context.Context, t *Talk, st *State, said string, turn int64, emit func(Event)) error {
+	intents, err := e.Tracker.Intents(ctx, t.Story, said)
+	if err != nil {
+		return err
+	}
+	st.Said = intents
+	st.Moods = put(st.Moods, "you", e.Tracker.Mood(said))
+	return e.measure(ctx, t, st, turn, emit)
+}
+
+// measure updates the distance of the scene's goals that are not done.
+func (e *Engine) measure(ctx context.Context, t *Talk, st *State, turn int64, emit func(Event)) error {
+	sc, ok := t.Story.Scene(st.Scene)
+	if !ok || !e.Settings.Distance {
+		return nil
+	}
+	spoken := e.spoken(t, st.Scene)
+	for i := range sc.Goals {
+		g := &sc.Goals[i]
+		if st.Done[g.ID] {
+			continue
+		}
+		d, err := e.Tracker.Distance(ctx, g, spoken)
+		if err != nil {
+			return err
+		}
+		st.Goals = put(st.Goals, g.ID, d)
+		emit(GoalMoved{TurnOf{turn}, g.ID, d, false})
+	}
+	return nil
+}
+
+// step moves the speaker's blend toward its target by one bounded step.
+func (e *Engine) step(st *State, speaker string, turn int64, emit func(Event)) {
+	from, target := st.Blends[speaker], st.Targets[speaker]
+	if len(target) == 0 {
+		target = Pure(speaker)
+	}
+	if len(from) == 0 {
+		from = target
+	}
+	to := from.Toward(target, e.Settings.Step)
+	st.Blends = put(st.Blends, speaker, to)
+	if !to.Equal(from) {
+		emit(BlendMoved{TurnOf{turn}, speaker, from, to, target, st.Causes[speaker]})
+	}
+}
+
+// reply proposes candidates for the speaker, judges them and returns the node of the best.
+func (e *Engine) reply(ctx context.Context, t *Talk, st State, speaker, said string, seed uint64) (*Node, error) {
+	p, err := e.prompt(t, st, speaker)
+	if err != nil {
+		return nil, err
+	}
+	open := openGoals(t, st)
+	m := Moment{Prompt: p, Said: said, Place: t.Story.ID + "/" + st.Scene, Goals: open, Distance: nearest(st, open), Used: used(t), Seed: seed}
+	r, err := e.Say(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	st.Speaker, st.Next = speaker, ""
+	return &Node{Kind: Character, Speaker: speaker, Text: r.Candidates[r.Chosen].Text, State: st, Reply: r, Created: e.Clock()}, nil
+}
+
+// Moment is what one reply is made from.
+type Moment struct {
+	Prompt   Prompt
+	Said     string // the line being answered
+	Place    string // "STORY/SCENE" or empty
+	Goals    []Goal
+	Distance float64 // of the nearest open goal; −1 without one
+	Used     map[string]bool
+	Seed     uint64
+	Drafts   int // 0: the settings' number
+	Found    int // 0: the settings' number; −1: none
+}
+
+// Say proposes candidates, judges them and chooses: the part of a turn that needs no story. The reply holds them all, best
+// first chosen; it fails only when neither the decoder nor the examples have anything.
+func (e *Engine) Say(ctx context.Context, m Moment) (*Reply, error) {
+	start := e.Clock()
+	timings := map[string]float64{}
+	lap := func(name string) {
+		now := e.Clock()
+		timings[name] = float64(now.Sub(start).Microseconds()) / 1000
+		start = now
+	}
+	want, err := e.Mind.Read(ctx, m.Prompt)
+	if err != nil {
+		return nil, err
+	}
+	lap("read")
+	k, n := m.Drafts, m.Found
+	if k == 0 {
+		k = e.Settings.Drafts
+	}
+	if n == 0 {
+		n = e.Settings.Found
+	}
+	drafts, err := e.Mind.Draft(ctx, m.Prompt, k, m.Seed)
+	if err != nil {
+		return nil, err
+	}
+	lap("draft")
+	c, err := e.casework(ctx, m, want)
+	if err != nil {
+		return nil, err
+	}
+	found, err := e.retrieve(ctx, m, c, max(0, n))
+	if err != nil {
+		return nil, err
+	}
+	lap("retrieve")
+	candidates, from := gather(drafts, found, m.Used)
+	if len(candidates) == 0 {
+		return nil, &Error{Code: Internal, Message: "no reply came to mind", Hint: "try again, or say it in other words"}
+	}
+	if err := e.Judge.Judge(ctx, c, candidates, from); err != nil {
+		return nil, err
+	}
+	lap("judge")
+	best := 0
+	for i := range candidates {
+		if candidates[i].Total > candidates[best].Total {
+			best = i
+		}
+	}
+	blend := Blend{}
+	for _, w := range m.Prompt.Blend {
+		blend[w.ID] += w.Weight
+	}
+	chosen := candidates[best]
+	goal := m.Distance
+	if goal >= 0 {
+		goal = min(1, max(0, goal-chosen.ClosesGoal))
+	}
+	return &Reply{Candidates: candidates, Chosen: best, Blend: blend, Strength: m.Prompt.Strength, Seed: m.Seed, Model: e.Mind.Model(),
+		Kernel: e.Mind.Kernel(), Weights: e.Judge.Weights(), Consistency: consistency(chosen), Goal: goal, TimingsMS: timings}, nil
+}
+
+// casework gathers what judges know of the moment: vectors of the blend's personas and of distractors from the cast.
+func (e *Engine) casework(ctx context.Context, m Moment, want []float32) (Case, error) {
+	c := Case{Prompt: m.Prompt, Want: want, Goals: m.Goals, Distance: m.Distance, Used: m.Used}
+	in := map[string]bool{}
+	for _, w := range m.Prompt.Blend {
+		v, err := e.prototype(ctx, w.ID, w.Description)
+		if err != nil {
+			return c, err
+		}
+		in[w.ID] = true
+		c.Voices = append(c.Voices, v)
+	}
+	for _, p := range e.Content.Personas() {
+		if in[p.ID] {
+			continue
+		}
+		v, err := e.prototype(ctx, p.ID, p.Description)
+		if err != nil {
+			return c, err
+		}
+		c.Rivals = append(c.Rivals, v)
+	}
+	return c, nil
+}
+
+// prototype is a persona's point in persona space: its description's vector, drawn to the centre of its written lines.
+func (e *Engine) prototype(ctx context.Context, id, description string) ([]float32, error) {
+	p, err := e.Mind.PersonaVector(ctx, description)
+	if err != nil {
+		return nil, err
+	}
+	centre, n := e.Retriever.Voices(id)
+	if n == 0 {
+		return p, nil
+	}
+	if known, err := e.Content.Persona(id); err != nil || known.Description != description {
+		return p, nil // a description of the player's own under a known name
+	}
+	v := slices.Clone(p)
+	for i := range v {
+		v[i] += centre[i]
+	}
+	return unit(v), nil
+}
+
+// retrieve finds example lines near the moment.
+func (e *Engine) retrieve(ctx context.Context, m Moment, c Case, n int) ([]Found, error) {
+	if n == 0 {
+		return nil, nil
+	}
+	q := Query{Want: c.Want, Text: m.Said, Personas: map[string]float64{}, Place: m.Place, Used: m.Used}
+	mean := make([]float32, len(c.Want))
+	written := 0
+	for i, w := range m.Prompt.Blend {
+		q.Personas[w.ID] += w.Weight
+		if _, n := e.Retriever.Voices(w.ID); n > 0 {
+			written++
+		}
+		for j, x := range c.Voices[i] {
+			mean[j] += float32(w.Weight) * x
+		}
+	}
+	q.Voice, q.Borrow = unit(mean), written == 0
+	if m.Said != "" {
+		r, err := e.Mind.Readings(ctx, []string{m.Said}, true)
+		if err != nil {
+			return nil, err
+		}
+		q.Line = r[0].Line
+	}
+	return e.Retriever.Retrieve(ctx, q, n)
+}
+
+// gather makes candidates of drafts and found lines, each text once and none that was said before; from[i] is the found
+// example behind candidate i, or one without an example.
+func gather(drafts []Draft, found []Found, used map[string]bool) ([]Candidate, []Found) {
+	var out []Candidate
+	var from []Found
+	seen := map[string]bool{}
+	add := func(c Candidate, f Found) {
+		key := Fold(c.Text)
+		if key == "" || seen[key] || used[key] && len(key) > 12 {
+			return
+		}
+		seen[key] = true
+		out, from = append(out, c), append(from, f)
+	}
+	for _, d := range drafts {
+		if d.Finished || len(out) == 0 {
+			add(Candidate{Text: d.Text, Source: Generated, LogProb: d.LogProb}, Found{})
+		}
+	}
+	for _, f := range found {
+		add(Candidate{Text: f.Says, Source: Retrieved, Of: f.Persona}, f)
+	}
+	return out, from
+}
+
+// consistency is the persona consistency reward of a candidate, in [0, 1].
+func consistency(c Candidate) float64 {
+	return min(1, max(0, 0.5*c.Rewards.Classifier+0.5*c.Rewards.Similarity))
+}
+
+func openGoals(t *Talk, st State) []Goal {
+	sc, ok := t.Story.Scene(st.Scene)
+	if !ok {
+		return nil
+	}
+	var out []Goal
+	for _, g := range sc.Goals {
+		if !st.Done[g.ID] {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+func nearest(st State, open []Goal) float64 {
+	best := -1.0
+	for _, g := range open {
+		if d, ok := st.Goals[g.ID]; ok && (best < 0 || d < best) {
+			best = d
+		}
+	}
+	return best
+}
+
+func lastLine(t *Talk) string {
+	for _, n := range slices.Backward(t.Path) {
+		if n.Kind == Player {
+			return n.Text
+		}
+	}
+	return ""
+}
+
+// tidy reads the reply into the dialogue memory while the player reads it on the screen.
+func (e *Engine) tidy(t *Talk, st State, speaker string) {
+	p, err := e.prompt(t, st, speaker)
+	if err != nil {
+		return
+	}
+	e.tidying.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		_ = e.Mind.Tidy(ctx, p) // nothing depends on it: the next turn reads what is missing
+	})
+}
