@@ -141,8 +141,8 @@ type Found struct {
 // Retriever finds examples.
 type Retriever interface {
 	Retrieve(ctx context.Context, q Query, m int) ([]Found, error)
-	// Nearest returns the example of these personas nearest to a response vector.
-	Nearest(response []float32, personas map[string]float64) (Found, bool)
+	// Nearest returns the example of these personas nearest to a response vector, the line not itself left aside.
+	Nearest(response []float32, personas map[string]float64, not string) (Found, bool)
 	// Voices returns the centre of a persona's example lines in persona space and how many there are.
 	Voices(persona string) ([]float32, int)
 }
