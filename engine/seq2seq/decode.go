@@ -1,0 +1,304 @@
+package seq2seq
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/personaweave/personaweave/engine/kernel"
+)
+
+// Share is a persona's part in a mixture.
+type Share struct {
+	Persona *Persona
+	Weight  float64
+}
+
+// Decoder is a reply about to be said: the dialogue so far and the blended personas, concatenated (the Persona Embedding
+// Layer), with the opening of the reply read. It is valid until the dialogue is changed.
+type Decoder struct {
+	m        *Model
+	dialogue *Dialogue
+	at       int // position of the next token
+	with     side
+	null     *side // the same without persona, made when guidance asks for it
+	header   []int
+}
+
+// side is what replies attend to besides themselves, and the normed state after the opening.
+type side struct {
+	views []view
+	state []float32 // [Dim]
+}
+
+// Begin concatenates dialogue memory, persona memories (weights sum to 1; none: the null persona) and e, and reads the opening
+// of a reply by name under them.
+func (m *Model) Begin(d *Dialogue, mix []Share, name string) *Decoder {
+	dec := &Decoder{m: m, dialogue: d, header: m.header(Assistant, name)}
+	dec.at = Origin + d.Len() + len(dec.header)
+	dec.with = dec.open(m.combine(d, mix))
+	return dec
+}
+
+// combine is the Persona Embedding Layer: combined = concat(dialogue memory, M₁ … Mₙ, e), with log wᵢ on the scores of Mᵢ.
+func (m *Model) combine(d *Dialogue, mix []Share) []view {
+	views := []view{{mem: d.mem, n: d.mem.len, bias: m.zero}}
+	mean := make([]float32, SpaceDim)
+	for _, s := range mix {
+		if s.Weight <= 0 {
+			continue
+		}
+		bias := make([]float32, m.w.Layers)
+		for l := range bias {
+			bias[l] = float32(math.Log(s.Weight))
+		}
+		views = append(views, view{mem: s.Persona.mem, n: s.Persona.mem.len, bias: bias})
+		for j, v := range s.Persona.P {
+			mean[j] += float32(s.Weight) * v
+		}
+	}
+	if len(views) > 1 && m.w.E != nil {
+		views = append(views, view{mem: m.virtual(mean), n: 1, bias: m.w.E.Bias})
+	}
+	return views
+}
+
+// virtual returns the memory of the virtual token e for p̄ [SpaceDim]: h = D·p̄; K = Ek[l]·h, not rotated; V = Ev[l]·h.
+func (m *Model) virtual(mean []float32) *memory {
+	e, kvd := m.w.E, m.w.KVDim()
+	h := make([]float32, eDim)
+	kernel.DotRows(h, e.D, mean)
+	k, v := make([]float32, kvd), make([]float32, kvd)
+	mem := m.newMemory()
+	for l := range mem.kv {
+		kernel.DotRows(k, e.K[l], h)
+		kernel.DotRows(v, e.V[l], h)
+		mem.kv[l].Append(k, v, 1)
+	}
+	mem.len = 1
+	return mem
+}
+
+// open reads the opening of the reply under the views.
+func (dec *Decoder) open(views []view) side {
+	m := dec.m
+	own := m.newMemory()
+	n := len(dec.header)
+	x := m.pass(dec.header, []lane{{n: n, views: views, own: own}}, []int{dec.at - n}, 0, m.w.Layers)
+	return side{views: append(slices.Clone(views), view{mem: own, n: n, bias: m.zero}), state: m.normed(x, n-1)}
+}
+
+// State is the decoder's first hidden state, normed [Dim]: what the reply head reads.
+func (dec *Decoder) State() []float32 { return dec.with.state }
+
+// Logits are the logits [Vocab] of the reply's first token.
+func (dec *Decoder) Logits() []float32 {
+	return slices.Clone(dec.m.logits(dec.with.state, 1))
+}
+
+// Draft is a sampled reply.
+type Draft struct {
+	Text    string
+	IDs     []int
+	LogProb float64 // mean per token, at temperature 1
+	Tokens  int
+	Ended   bool // it ended by itself, not at the cap
+}
+
+// row is a reply in the making.
+type row struct {
+	ids   []int
+	sum   float64
+	n     int
+	ended bool
+	own   [2]*memory // with persona, null
+	rng   *rand.Rand
+}
+
+// Sample makes one reply per source of chance, in one batch. strength is the guidance γ: at 1 the persona stands as it is; else
+// logits are null + γ (persona − null).
+func (dec *Decoder) Sample(ctx context.Context, set Sampling, strength float64, rngs []*rand.Rand) ([]Draft, error) {
+	m := dec.m
+	guided := strength != 1 && len(dec.with.views) > 2
+	if guided && dec.null == nil {
+		s := dec.open([]view{{mem: dec.dialogue.mem, n: dec.dialogue.mem.len, bias: m.zero}})
+		dec.null = &s
+	}
+	m.run.inUse = 0
+	defer func() { m.run.inUse = 0 }()
+	rows := make([]*row, len(rngs))
+	for i := range rows {
+		rows[i] = &row{rng: rngs[i]}
+		rows[i].own[0] = m.borrow()
+		if guided {
+			rows[i].own[1] = m.borrow()
+		}
+	}
+	past := dec.dialogue.tokens
+	past = past[max(0, len(past)-400):]
+	smp := &m.sampler
+	smp.Sampling = set
+	history := make([]int, 0, len(past)+set.MaxTokens)
+	step := func(r *row, logits []float32) {
+		history = append(append(history[:0], past...), r.ids...)
+		id, lp := smp.pick(logits, history, r.rng, m.allow(len(r.ids) == 0))
+		r.sum += lp
+		r.n++
+		if id == m.end {
+			r.ended = true
+			return
+		}
+		r.ids = append(r.ids, id)
+	}
+	first := slices.Clone(m.logits(dec.with.state, 1))
+	if guided {
+		guide(first, m.logits(dec.null.state, 1), strength)
+	}
+	for _, r := range rows {
+		step(r, first)
+	}
+	active := make([]*row, 0, len(rows))
+	var ids, pos []int
+	var lanes []lane
+	for t := 1; t < set.MaxTokens; t++ {
+		active = active[:0]
+		for _, r := range rows {
+			if !r.ended {
+				active = append(active, r)
+			}
+		}
+		if len(active) == 0 {
+			break
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		ids, pos, lanes = ids[:0], pos[:0], lanes[:0]
+		add := func(s *side, which int) {
+			for _, r := range active {
+				ids = append(ids, r.ids[len(r.ids)-1])
+				pos = append(pos, dec.at+len(r.ids)-1)
+				lanes = append(lanes, lane{n: 1, views: s.views, own: r.own[which]})
+			}
+		}
+		add(&dec.with, 0)
+		if guided {
+			add(dec.null, 1)
+		}
+		x := m.pass(ids, lanes, pos, 0, m.w.Layers)
+		n := len(lanes)
+		h := floats(&m.run.y, n*m.w.Dim)
+		kernel.RMSNorm(h, x, m.w.Norm, n, m.w.Dim, float32(m.w.Eps))
+		logits := m.logits(h, n)
+		v := m.w.Vocab
+		for i, r := range active {
+			own := logits[i*v : (i+1)*v]
+			if guided {
+				guide(own, logits[(len(active)+i)*v:(len(active)+i+1)*v], strength)
+			}
+			step(r, own)
+		}
+	}
+	out := make([]Draft, len(rows))
+	for i, r := range rows {
+		out[i] = Draft{Text: m.tok.Decode(r.ids), IDs: r.ids, LogProb: r.sum / float64(max(1, r.n)), Tokens: r.n, Ended: r.ended}
+	}
+	return out, nil
+}
+
+// allow rules out special tokens, line breaks, and, for a reply's first token, its end.
+func (m *Model) allow(first bool) func(int) bool {
+	if first {
+		return m.allowFirst
+	}
+	return m.allowNext
+}
+
+func (m *Model) allowNext(id int) bool  { return id == m.end || !m.banned[id] }
+func (m *Model) allowFirst(id int) bool { return !m.banned[id] }
+
+// Likelihood is the log-likelihood of a reply.
+type Likelihood struct {
+	Sum    float64 // over its tokens and its end
+	Tokens int
+}
+
+// Score returns the log-likelihood of each text as the reply, all read in one go.
+func (dec *Decoder) Score(texts []string) []Likelihood {
+	m := dec.m
+	out := make([]Likelihood, 0, len(texts))
+	first := slices.Clone(m.logits(dec.with.state, 1))
+	const most = 256 // tokens a pass
+	for next := 0; next < len(texts); {
+		m.run.inUse = 0
+		var ids, pos []int
+		var lanes []lane
+		var rows [][]int
+		for next < len(texts) {
+			t := m.tok.AppendEncode(nil, texts[next])
+			if len(t) > 200 {
+				t = t[:200]
+			}
+			if len(ids) > 0 && len(ids)+len(t) > most {
+				break
+			}
+			rows = append(rows, t)
+			if len(t) > 0 {
+				ids = append(ids, t...)
+				lanes = append(lanes, lane{n: len(t), views: dec.with.views, own: m.borrow()})
+				pos = append(pos, dec.at)
+			}
+			next++
+		}
+		var h []float32
+		if len(ids) > 0 {
+			x := m.pass(ids, lanes, pos, 0, m.w.Layers)
+			h = floats(&m.run.y, len(ids)*m.w.Dim)
+			kernel.RMSNorm(h, x, m.w.Norm, len(ids), m.w.Dim, float32(m.w.Eps))
+		}
+		logp := m.nextLogProbs(h, ids, rows)
+		at := 0
+		for _, t := range rows {
+			l := Likelihood{Tokens: len(t) + 1}
+			if len(t) == 0 {
+				l.Sum = m.sampler.logProb(first, m.end)
+			} else {
+				l.Sum = m.sampler.logProb(first, t[0])
+				for range t {
+					l.Sum += logp[at]
+					at++
+				}
+			}
+			out = append(out, l)
+		}
+	}
+	m.run.inUse = 0
+	return out
+}
+
+// nextLogProbs returns, for each token of the rows (their normed states h in order), the log-probability of what follows it in
+// its row, which is the end for the last.
+func (m *Model) nextLogProbs(h []float32, ids []int, rows [][]int) []float64 {
+	out := make([]float64, 0, len(ids))
+	var next []int
+	for _, t := range rows {
+		for j := range t {
+			if j+1 < len(t) {
+				next = append(next, t[j+1])
+			} else {
+				next = append(next, m.end)
+			}
+		}
+	}
+	const chunk = 16 // rows of logits held at once
+	d, v := m.w.Dim, m.w.Vocab
+	for at := 0; at < len(next); at += chunk {
+		n := min(chunk, len(next)-at)
+		logits := m.logits(h[at*d:(at+n)*d], n)
+		for i := range n {
+			out = append(out, m.sampler.logProb(logits[i*v:(i+1)*v], next[at+i]))
+		}
+	}
+	return out
+}

@@ -1,0 +1,79 @@
+package seq2seq
+
+import (
+	"math"
+	"strings"
+	"unsafe"
+
+	"github.com/personaweave/personaweave/engine/token"
+)
+
+// Model is a model ready to read and speak: weights, tokens, and the scratch memory of one caller. It is not safe for
+// concurrent use.
+type Model struct {
+	w    *Weights
+	tok  *token.Tokenizer
+	hash string
+
+	start, end int   // <|im_start|>, <|im_end|>
+	newline    []int // tok("\n")
+	banned     []bool
+	cos, sin   []float32 // [MaxPos, HeadDim/2]
+	zero       []float32 // a bias of 0 in every layer
+
+	run     runState
+	sampler sampler
+}
+
+// newModel prepares weights for use. hash names them.
+func newModel(w *Weights, tok *token.Tokenizer, hash string) *Model {
+	m := &Model{w: w, tok: tok, hash: hash, zero: make([]float32, w.Layers)}
+	m.start, _ = tok.Special("<|im_start|>")
+	m.end, _ = tok.Special("<|im_end|>")
+	m.newline = tok.Encode("\n")
+	half := w.HeadDim / 2
+	m.cos, m.sin = make([]float32, MaxPos*half), make([]float32, MaxPos*half)
+	for p := range MaxPos {
+		for i := range half {
+			a := float64(p) * math.Pow(w.Theta, -float64(2*i)/float64(w.HeadDim))
+			m.cos[p*half+i], m.sin[p*half+i] = float32(math.Cos(a)), float32(math.Sin(a))
+		}
+	}
+	m.banned = make([]bool, w.Vocab)
+	m.sampler.breakers = map[int]bool{}
+	for id := range w.Vocab {
+		if id >= tok.Len() || tok.IsSpecial(id) {
+			m.banned[id] = true
+			continue
+		}
+		s := string(tok.DecodeToken(id))
+		if strings.ContainsAny(s, "\n\r\t\x00\x1b") {
+			m.banned[id] = true
+		}
+		if t := strings.TrimSpace(s); t == "" || strings.ContainsAny(t, "\n:\"*.!?,;") {
+			m.sampler.breakers[id] = true
+		}
+	}
+	return m
+}
+
+// Hash names the weights: base, adapter and packing.
+func (m *Model) Hash() string { return m.hash }
+
+// Config is the model's shape.
+func (m *Model) Config() Config { return m.w.Config }
+
+// Tokenizer is the model's tokenizer.
+func (m *Model) Tokenizer() *token.Tokenizer { return m.tok }
+
+// VoiceScale is the scale of the persona classifier's softmax, as trained; ReplyScale that of reply · response.
+func (m *Model) VoiceScale() float64 { return float64(m.w.Heads.VoiceScale) }
+func (m *Model) ReplyScale() float64 { return float64(m.w.Heads.ReplyScale) }
+
+// floatsOf views bytes as float32; b is 4-byte aligned and its length a multiple of 4.
+func floatsOf(b []byte) []float32 {
+	if len(b) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/4)
+}
