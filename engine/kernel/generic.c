@@ -1,0 +1,3 @@
+#define NAME(x) wk_generic_##x
+#define LABEL generic
+#include "body.h"
