@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io/fs"
+	"iter"
 	"path"
 	"regexp"
 	"slices"
@@ -53,7 +54,7 @@ func (l *Library) gather(folder fs.FS) ([]engine.Example, error) {
 			texts = append(texts, e.Says)
 		}
 		private := rare.private(strings.Join(texts[:3+len(p.Descriptions)+len(p.Knows)], " "), texts)
-		for w := range strings.FieldsSeq(engine.Fold(p.Name)) {
+		for w := range words(p.Name) {
 			private[w] = true
 		}
 		for _, e := range mine {
@@ -227,13 +228,18 @@ func rarity(talks []talk) frequency {
 // count adds 1 for each different word of a text.
 func count(into map[string]int, text string) {
 	seen := map[string]bool{}
-	for w := range strings.FieldsSeq(engine.Fold(text)) {
+	for w := range words(text) {
 		if !seen[w] {
 			seen[w] = true
 			into[w]++
 		}
 	}
 }
+
+var marks = strings.NewReplacer("…", " ", "–", " ", "—", " ", "’", "'", "“", " ", "”", " ")
+
+// words are the folded words of a text.
+func words(text string) iter.Seq[string] { return strings.FieldsSeq(engine.Fold(marks.Replace(text))) }
 
 // everyday is the share of talks in which a word must be said, one in so many, for a stranger to say it.
 const everyday = 150
@@ -247,14 +253,14 @@ func (t *talk) about() string { return strings.Join(t.B, " ") + " " + t.Context 
 // hundredth of all descriptions), and what is written with a capital inside a sentence anywhere in its texts.
 func (f frequency) private(about string, texts []string) map[string]bool {
 	out := map[string]bool{}
-	for w := range strings.FieldsSeq(engine.Fold(about)) {
+	for w := range words(about) {
 		if len(w) >= 4 && f.told[w]*100 < f.n {
 			out[w], out[strings.TrimSuffix(w, "s")], out[w+"s"] = true, true, true
 		}
 	}
 	for _, text := range texts {
 		capitals(text, func(w string) bool {
-			for part := range strings.FieldsSeq(engine.Fold(w)) {
+			for part := range words(w) {
 				out[part] = true
 			}
 			return true
@@ -292,7 +298,7 @@ func (f frequency) lendable(says string, private map[string]bool) bool {
 	if !plain {
 		return false
 	}
-	for w := range strings.FieldsSeq(engine.Fold(says)) {
+	for w := range words(says) {
 		if private[w] || f.spoken[w]*everyday < f.n || numbers.MatchString(w) {
 			return false
 		}

@@ -17,7 +17,7 @@ func near(word string, names []string) []string {
 	}
 	var found []match
 	word = strings.ToLower(word)
-	for _, n := range names {
+	for _, n := range slices.Compact(slices.Sorted(slices.Values(names))) {
 		low := strings.ToLower(n)
 		far := levenshtein(word, low)
 		if len(word) >= 3 && strings.Contains(low, word) {
@@ -71,7 +71,7 @@ func among(word string, names []string, none string) string {
 	if len(names) == 0 {
 		return none
 	}
-	names = slices.Sorted(slices.Values(names))
+	names = slices.Compact(slices.Sorted(slices.Values(names)))
 	if len(names) > 12 {
 		return fmt.Sprintf("there are %d, among them %s", len(names), strings.Join(names[:8], ", "))
 	}

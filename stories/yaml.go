@@ -162,7 +162,7 @@ func (f *file) parse(data []byte) (root value) {
 	case 0:
 		f.fail(1, "weave persona new and weave story new write one to begin with", "the file is empty")
 	case 1:
-		root.n = docs[0].Body
+		root = root.child(docs[0].Body)
 	default:
 		f.fail(lineOf(docs[1].Body, 1), "put each document into a file of its own", "a second document begins here")
 	}
