@@ -1,6 +1,8 @@
 package stories
 
 import (
+	"bytes"
+	"compress/gzip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -294,4 +296,31 @@ func TestNotFoundNamesNearMatches(t *testing.T) {
 			t.Errorf("%q to %q is %d, want %d", c.a, c.b, got, c.far)
 		}
 	}
+}
+
+func TestDamagedDialoguesAreTold(t *testing.T) {
+	t.Parallel()
+	split := &fstest.MapFile{Data: []byte(`{"heldout": {}}`)}
+	for name, files := range map[string]fstest.MapFS{
+		"dialogues/split.json":   {},
+		"dialogues/a.jsonl.gz":   {"dialogues/split.json": split, "dialogues/a.jsonl.gz": {Data: []byte("not gzip")}},
+		"dialogues/b.jsonl.gz:2": {"dialogues/split.json": split, "dialogues/b.jsonl.gz": {Data: gzipped(t, "{}\n{")}},
+	} {
+		if _, err := library(t).gather(files); engine.CodeOf(err) != engine.Damaged || !strings.HasPrefix(err.Error(), "stories/"+name+" cannot be read") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func gzipped(t *testing.T, text string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	if _, err := z.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }
