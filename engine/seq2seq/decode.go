@@ -28,8 +28,9 @@ type Decoder struct {
 
 // side is what replies attend to besides themselves, and the normed state after the opening.
 type side struct {
-	views []view
+	segs  []kernel.Segment
 	state []float32 // [Dim]
+	own   []*memory // to be given back
 }
 
 // Begin concatenates dialogue memory, persona memories (weights sum to 1; none: the null persona) and e, and reads the opening
@@ -41,27 +42,38 @@ func (m *Model) Begin(d *Dialogue, mix []Share, name string) *Decoder {
 	return dec
 }
 
+// Close gives back the decoder's memories; it must not be used again.
+func (dec *Decoder) Close() {
+	dec.m.give(dec.with.own...)
+	if dec.null != nil {
+		dec.m.give(dec.null.own...)
+	}
+	dec.with, dec.null = side{}, nil
+}
+
 // combine is the Persona Embedding Layer: combined = concat(dialogue memory, M₁ … Mₙ, e), with log wᵢ on the scores of Mᵢ.
-func (m *Model) combine(d *Dialogue, mix []Share) []view {
-	views := []view{{mem: d.mem, n: d.mem.len, bias: m.zero}}
+func (m *Model) combine(d *Dialogue, mix []Share) side {
+	s := side{segs: []kernel.Segment{segment(d.mem, m.zero)}}
 	mean := make([]float32, SpaceDim)
-	for _, s := range mix {
-		if s.Weight <= 0 {
+	for _, share := range mix {
+		if share.Weight <= 0 {
 			continue
 		}
 		bias := make([]float32, m.w.Layers)
 		for l := range bias {
-			bias[l] = float32(math.Log(s.Weight))
+			bias[l] = float32(math.Log(share.Weight))
 		}
-		views = append(views, view{mem: s.Persona.mem, n: s.Persona.mem.len, bias: bias})
-		for j, v := range s.Persona.P {
-			mean[j] += float32(s.Weight) * v
+		s.segs = append(s.segs, segment(share.Persona.mem, bias))
+		for j, v := range share.Persona.P {
+			mean[j] += float32(share.Weight) * v
 		}
 	}
-	if len(views) > 1 && m.w.E != nil {
-		views = append(views, view{mem: m.virtual(mean), n: 1, bias: m.w.E.Bias})
+	if len(s.segs) > 1 && m.w.E != nil {
+		e := m.virtual(mean)
+		s.own = append(s.own, e)
+		s.segs = append(s.segs, segment(e, m.w.E.Bias))
 	}
-	return views
+	return s
 }
 
 // virtual returns the memory of the virtual token e for p̄ [SpaceDim]: h = D·p̄; K = Ek[l]·h, not rotated; V = Ev[l]·h.
@@ -70,23 +82,23 @@ func (m *Model) virtual(mean []float32) *memory {
 	h := make([]float32, eDim)
 	kernel.DotRows(h, e.D, mean)
 	k, v := make([]float32, kvd), make([]float32, kvd)
-	mem := m.newMemory()
-	for l := range mem.kv {
+	mem := m.take()
+	for l := range m.w.Layers {
 		kernel.DotRows(k, e.K[l], h)
 		kernel.DotRows(v, e.V[l], h)
-		mem.kv[l].Append(k, v, 1)
+		mem.kv.Append(l, k, v, 0, 1)
 	}
 	mem.len = 1
 	return mem
 }
 
-// open reads the opening of the reply under the views.
-func (dec *Decoder) open(views []view) side {
+// open reads the opening of the reply under the segments of s.
+func (dec *Decoder) open(s side) side {
 	m := dec.m
-	own := m.newMemory()
+	own := m.take()
 	n := len(dec.header)
-	x := m.pass(dec.header, []lane{{n: n, views: views, own: own}}, []int{dec.at - n}, 0, m.w.Layers)
-	return side{views: append(slices.Clone(views), view{mem: own, n: n, bias: m.zero}), state: m.normed(x, n-1)}
+	x := m.pass(dec.header, []lane{{n: n, segs: s.segs, own: own}}, []int{dec.at - n}, 0, m.w.Layers)
+	return side{segs: append(slices.Clone(s.segs), segment(own, m.zero)), state: m.normed(x, n-1), own: append(s.own, own)}
 }
 
 // State is the decoder's first hidden state, normed [Dim]: what the reply head reads.
@@ -120,21 +132,28 @@ type row struct {
 // logits are null + γ (persona − null).
 func (dec *Decoder) Sample(ctx context.Context, set Sampling, strength float64, rngs []*rand.Rand) ([]Draft, error) {
 	m := dec.m
-	guided := strength != 1 && len(dec.with.views) > 2
+	guided := strength != 1 && len(dec.with.segs) > 2
 	if guided && dec.null == nil {
-		s := dec.open([]view{{mem: dec.dialogue.mem, n: dec.dialogue.mem.len, bias: m.zero}})
+		s := dec.open(side{segs: []kernel.Segment{segment(dec.dialogue.mem, m.zero)}})
 		dec.null = &s
 	}
-	m.run.inUse = 0
-	defer func() { m.run.inUse = 0 }()
 	rows := make([]*row, len(rngs))
 	for i := range rows {
 		rows[i] = &row{rng: rngs[i]}
-		rows[i].own[0] = m.borrow()
+		rows[i].own[0] = m.take()
 		if guided {
-			rows[i].own[1] = m.borrow()
+			rows[i].own[1] = m.take()
 		}
 	}
+	defer func() {
+		for _, r := range rows {
+			for _, own := range r.own {
+				if own != nil {
+					m.give(own)
+				}
+			}
+		}
+	}()
 	past := dec.dialogue.tokens
 	past = past[max(0, len(past)-400):]
 	smp := &m.sampler
@@ -179,7 +198,7 @@ func (dec *Decoder) Sample(ctx context.Context, set Sampling, strength float64, 
 			for _, r := range active {
 				ids = append(ids, r.ids[len(r.ids)-1])
 				pos = append(pos, dec.at+len(r.ids)-1)
-				lanes = append(lanes, lane{n: 1, views: s.views, own: r.own[which]})
+				lanes = append(lanes, lane{n: 1, segs: s.segs, own: r.own[which]})
 			}
 		}
 		add(&dec.with, 0)
@@ -231,7 +250,6 @@ func (dec *Decoder) Score(texts []string) []Likelihood {
 	first := slices.Clone(m.logits(dec.with.state, 1))
 	const most = 256 // tokens a pass
 	for next := 0; next < len(texts); {
-		m.run.inUse = 0
 		var ids, pos []int
 		var lanes []lane
 		var rows [][]int
@@ -246,7 +264,7 @@ func (dec *Decoder) Score(texts []string) []Likelihood {
 			rows = append(rows, t)
 			if len(t) > 0 {
 				ids = append(ids, t...)
-				lanes = append(lanes, lane{n: len(t), views: dec.with.views, own: m.borrow()})
+				lanes = append(lanes, lane{n: len(t), segs: dec.with.segs, own: m.take()})
 				pos = append(pos, dec.at)
 			}
 			next++
@@ -272,8 +290,8 @@ func (dec *Decoder) Score(texts []string) []Likelihood {
 			}
 			out = append(out, l)
 		}
+		m.giveOwn(lanes)
 	}
-	m.run.inUse = 0
 	return out
 }
 

@@ -30,7 +30,7 @@
 // # The virtual token e
 //
 // p̄ = Σ wᵢ·pᵢ (pᵢ ∈ R^256 unit vectors). h = D·p̄ with D [64, 256]. In layer l: K = Ek[l]·h, V = Ev[l]·h, both
-// [kv_heads·head_dim, 64], zero before training; K is not rotated. A learned bias ebias[l] (−3 at the start) is added to the
+// [kv_heads·head_dim, 64], zero before training; K is not rotated. A bias ebias[l] (−3) is added to the
 // scores of e. A null persona (nothing concatenated) has neither memories nor e.
 //
 // # Heads
@@ -55,7 +55,7 @@
 // sha256 of the GGUF, "preset": "smol", "rank": "32", "scale": "2", "head_layer": "16", …}:
 //
 //	layers.L.{q,k,v,o,gate,up,down}.a [rank, in], .b [out, rank]   W' = W + scale·B·A
-//	layers.L.e.k, layers.L.e.v [kv_heads·head_dim, 64]; layers.L.e.bias [1]; e.d [64, 256]
+//	layers.L.e.k, layers.L.e.v [kv_heads·head_dim, 64]; layers.L.e.bias [1] (−3); e.d [64, 256]
 //	heads.{reply,response,voice,persona,line} [256, d]; heads.scale.{reply,voice,line} [1]
 //
 // Sources: Vaswani et al. 2017 (attention); He et al. 2018, "Layer-wise coordination between encoder and decoder"; Dong et

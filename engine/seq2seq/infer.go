@@ -9,23 +9,21 @@ import (
 // memory is the keys and values of some tokens in every layer: the dialogue, a persona, a reply so far. Its first len tokens
 // count; a shorter len forgets.
 type memory struct {
-	kv  []*kernel.KV // one a layer
+	kv  *kernel.Memory
 	len int
 }
 
-// view is a memory as a lane attends to it: its first n tokens, with a bias on their scores.
-type view struct {
-	mem  *memory
-	n    int
-	bias []float32 // one a layer
-}
-
-// lane is a row of tokens that goes through the stack: n tokens that attend to the views, to the lane's own memory, and
+// lane is a row of tokens that goes through the stack: n tokens that attend to the segments, to the lane's own memory, and
 // causally to each other. Their keys and values are added to own.
 type lane struct {
-	n     int
-	views []view
-	own   *memory
+	n    int
+	segs []kernel.Segment
+	own  *memory
+}
+
+// segment is all of a memory with a bias per layer.
+func segment(mem *memory, bias []float32) kernel.Segment {
+	return kernel.Segment{Mem: mem.kv, N: mem.len, Bias: bias}
 }
 
 // runState is the scratch memory of a pass; it grows to the largest pass and stays.
@@ -34,8 +32,8 @@ type runState struct {
 	logits                       []float32
 	pos                          []int32
 	spare                        []*memory
-	inUse                        int
-	attn                         kernel.AttentionCall
+	plan                         []kernel.Lane
+	attn                         kernel.Attention
 }
 
 // floats returns s with length n, keeping its memory where it can.
@@ -47,33 +45,33 @@ func floats(s *[]float32, n int) []float32 {
 	return *s
 }
 
-// newMemory returns an empty memory of all layers.
-func (m *Model) newMemory() *memory {
-	c := m.w.Config
-	mem := &memory{kv: make([]*kernel.KV, c.Layers)}
-	for l := range mem.kv {
-		mem.kv[l] = kernel.NewKV(c.KVHeads, c.HeadDim)
-	}
-	return mem
-}
-
-// borrow returns an empty memory that is free again after release.
-func (m *Model) borrow() *memory {
+// take returns an empty memory of all layers; give has it used again.
+func (m *Model) take() *memory {
 	r := &m.run
-	if r.inUse == len(r.spare) {
-		r.spare = append(r.spare, m.newMemory())
+	if n := len(r.spare); n > 0 {
+		mem := r.spare[n-1]
+		r.spare = r.spare[:n-1]
+		return mem
 	}
-	mem := r.spare[r.inUse]
-	r.inUse++
-	mem.truncate(0)
-	return mem
+	return &memory{kv: kernel.NewMemory(m.w.Layers, m.w.KVHeads, m.w.HeadDim)}
 }
 
-// truncate forgets all tokens from n on.
-func (mem *memory) truncate(n int) {
-	mem.len = n
-	for _, kv := range mem.kv {
-		kv.Truncate(n)
+func (m *Model) give(mems ...*memory) {
+	const most, bytes = 64, 32 << 20 // memories kept, and the size of one worth keeping
+	for _, mem := range mems {
+		if len(m.run.spare) >= most || mem.kv.Bytes() > bytes {
+			mem.kv.Free()
+			continue
+		}
+		mem.len = 0
+		m.run.spare = append(m.run.spare, mem)
+	}
+}
+
+// giveOwn gives back the lanes' own memories.
+func (m *Model) giveOwn(lanes []lane) {
+	for _, ln := range lanes {
+		m.give(ln.own)
 	}
 }
 
@@ -105,13 +103,19 @@ func (m *Model) pass(ids []int, lanes []lane, pos []int, from, to int) []float32
 			ln.own.len += ln.n
 		}
 	}
+	r.plan = r.plan[:0]
+	for _, ln := range lanes {
+		r.plan = append(r.plan, kernel.Lane{N: ln.n, Segments: ln.segs, Own: ln.own.kv, Before: ln.own.len - ln.n})
+	}
+	r.attn.Plan(r.plan)
+	defer r.attn.Done()
 	for l := from; l < to; l++ {
 		ly := &w.Stack[l]
 		kernel.RMSNorm(y[:n*d], x, ly.AttnNorm, n, d, float32(c.Eps))
 		kernel.MatMulMulti(y[:n*d], n, kernel.Out{Dst: q, W: ly.Q}, kernel.Out{Dst: k, W: ly.K}, kernel.Out{Dst: v, W: ly.V})
 		kernel.Rope(q, n, c.Heads, c.HeadDim, r.pos, m.cos, m.sin)
 		kernel.Rope(k, n, c.KVHeads, c.HeadDim, r.pos, m.cos, m.sin)
-		m.attend(l, lanes, q, k, v, att)
+		r.attn.Attend(l, c.Heads, q, k, v, att)
 		kernel.MatMul(x, ly.O, att, n, true)
 		kernel.RMSNorm(y[:n*d], x, ly.FFNNorm, n, d, float32(c.Eps))
 		kernel.MatMulMulti(y[:n*d], n, kernel.Out{Dst: gate, W: ly.Gate}, kernel.Out{Dst: up, W: ly.Up})
@@ -157,14 +161,14 @@ type Dialogue struct {
 }
 
 // NewDialogue returns an empty dialogue memory.
-func (m *Model) NewDialogue() *Dialogue { return &Dialogue{mem: m.newMemory()} }
+func (m *Model) NewDialogue() *Dialogue { return &Dialogue{mem: m.take()} }
 
 // Len is the number of tokens read.
 func (d *Dialogue) Len() int { return d.mem.len }
 
 // Truncate forgets all tokens from n on.
 func (d *Dialogue) Truncate(n int) {
-	d.mem.truncate(n)
+	d.mem.len = min(d.mem.len, n)
 	d.tokens = d.tokens[:n]
 }
 
@@ -185,13 +189,19 @@ func (m *Model) EncodePersona(description string) *Persona {
 
 // EncodePersonaTokens reads a persona from tokens already cut to PersonaMax.
 func (m *Model) EncodePersonaTokens(ids []int) *Persona {
-	p := &Persona{mem: m.newMemory()}
+	p := &Persona{mem: m.take()}
 	c := m.w.Config
 	lanes, pos := []lane{{n: len(ids), own: p.mem}}, []int{Origin - len(ids)}
 	reading := m.pool(m.pass(ids, lanes, pos, 0, c.HeadLayer), lanes)[0]
 	m.pass(ids, lanes, pos, c.HeadLayer, c.Layers)
 	p.P = m.head(m.w.Heads.Persona, reading)
 	return p
+}
+
+// Release gives back the persona's memory; the persona must not be used again, nor a Decoder that blends it.
+func (m *Model) Release(p *Persona) {
+	m.give(p.mem)
+	p.mem = nil
 }
 
 // Read returns the reading of each text alone, as a turn of the role: the states after HeadLayer layers, each divided by its
@@ -203,7 +213,6 @@ func (m *Model) Read(texts []string, role Role) [][]float32 {
 		var ids []int
 		var lanes []lane
 		var pos []int
-		m.run.inUse = 0
 		for first < len(texts) {
 			t := m.Tokens(Turn{Role: role, Text: texts[first]})
 			if len(t) > 256 {
@@ -213,14 +222,14 @@ func (m *Model) Read(texts []string, role Role) [][]float32 {
 				break
 			}
 			ids = append(ids, t...)
-			lanes = append(lanes, lane{n: len(t), own: m.borrow()})
+			lanes = append(lanes, lane{n: len(t), own: m.take()})
 			pos = append(pos, Origin)
 			first++
 		}
 		x := m.pass(ids, lanes, pos, 0, m.w.HeadLayer)
 		out = append(out, m.pool(x, lanes)...)
+		m.giveOwn(lanes)
 	}
-	m.run.inUse = 0
 	return out
 }
 
@@ -267,7 +276,9 @@ func (m *Model) head(w, state []float32) []float32 {
 
 // ReplyVector, ResponseVector, VoiceVector and LineVector apply the heads: the first to a decoder's State, the others to
 // readings. Unit vectors [SpaceDim].
-func (m *Model) ReplyVector(state []float32) []float32      { return m.head(m.w.Heads.Reply, state) }
-func (m *Model) ResponseVector(reading []float32) []float32 { return m.head(m.w.Heads.Response, reading) }
-func (m *Model) VoiceVector(reading []float32) []float32    { return m.head(m.w.Heads.Voice, reading) }
-func (m *Model) LineVector(reading []float32) []float32     { return m.head(m.w.Heads.Line, reading) }
+func (m *Model) ReplyVector(state []float32) []float32 { return m.head(m.w.Heads.Reply, state) }
+func (m *Model) ResponseVector(reading []float32) []float32 {
+	return m.head(m.w.Heads.Response, reading)
+}
+func (m *Model) VoiceVector(reading []float32) []float32 { return m.head(m.w.Heads.Voice, reading) }
+func (m *Model) LineVector(reading []float32) []float32  { return m.head(m.w.Heads.Line, reading) }

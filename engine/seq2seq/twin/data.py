@@ -1,0 +1,270 @@
+"""Dialogue files, characters and stories as packed training rows (see ../doc.go, "Positions and masks").
+
+A row holds blocks; a block is one dialogue, or one line and its answer. Within it stand the encoder's turns and, for each reply
+of the character, a decoder row that sees the turns before it and its own blend.
+"""
+
+import glob
+import gzip
+import hashlib
+import json
+import math
+import os
+import random
+
+import torch
+import yaml
+
+from model import E_BIAS, NEG, ORIGIN, PERSONA_MAX
+
+ROW = 640  # tokens of a row
+LENGTHS = (128, 192, 256, 320, 384, 448, 512, 576, 640)  # shapes stay few, so that memory is used again
+SHORT = {"walkons3", "plain3", "grid3", "ladder3", "grounded3", "scenes3"}  # answers of the length that play wants
+CHAT = "synthetic-persona-chat"
+
+
+def read(path):
+    with gzip.open(path, "rt", encoding="utf8") as f:
+        return [json.loads(line) for line in f]
+
+
+def pair_key(d):
+    return hashlib.sha256(("\n".join(d["persona_a"]) + "\n\n" + "\n".join(d["persona_b"])).encode()).hexdigest()[:12]
+
+
+def short_name(persona, description):
+    """The character's first name, where its description tells it."""
+    parts = set((persona or "").lower().split("-"))
+    for word in description.replace(",", " ").replace(".", " ").replace("'", " ").split():
+        if word[:1].isupper() and word.lower() in parts and len(word) > 2:
+            return word
+    return ""
+
+
+def said(turn, blend):
+    return turn["who"], turn["text"], None if turn["who"] == "a" else blend
+
+
+def record(source, descs, name, blocks, persona):
+    """descs: for each persona, the descriptions to choose from. blocks: [(scene, [(who, text, {persona index: weight})])]."""
+    return dict(source=source, descs=descs, name=name, blocks=blocks, persona=persona)
+
+
+def dialogues(stories, heldout):
+    split = json.load(open(stories + "/dialogues/split.json"))["heldout"]
+    for path in sorted(glob.glob(stories + "/dialogues/*.jsonl.gz")):
+        source = os.path.basename(path).split(".")[0]
+        held = set(split.get(source, ()))
+        for d in read(path):
+            if "lines" in d:  # a ladder
+                p, q = d["personas"]["p"], d["personas"]["q"]
+                key = p["id"] + "|" + q["id"]
+                if (key in held) == heldout:
+                    blocks = [("", [("a", x["you"], None), ("b", r["text"], {0: r["w"], 1: 1 - r["w"]})]) for x in d["lines"] for r in x["replies"]]
+                    yield record(source, [[p["description"]], [q["description"]]], "", blocks, key)
+            elif (d["persona"] in held) != heldout:
+                continue
+            elif "replies" in d:  # a grid
+                blocks = [("", [("a", r["you"], None), ("b", r["says"], {0: 1.0})]) for r in d["replies"]]
+                yield record(source, [d["persona_b"]], short_name(d["persona"], " ".join(d["persona_b"])), blocks, d["persona"])
+            elif "personas" in d:  # blends turn by turn
+                ids = list(d["personas"])
+                turns = [said(x, {ids.index(k): w for k, w in (x.get("blend") or {ids[0]: 1.0}).items()}) for x in d["turns"]]
+                descs = [[d["personas"][k]["description"]] for k in ids]
+                yield record(source, descs, short_name(d["persona"], descs[0][0]), [(d.get("context", ""), turns)], d["persona"])
+            else:
+                desc = " ".join(d["persona_b"])
+                yield record(source, [[desc]], short_name(d["persona"], desc), [(d.get("context", ""), [said(x, {0: 1.0}) for x in d["turns"]])], d["persona"])
+
+
+def chat(stories, path, heldout):
+    held = set(json.load(open(stories + "/dialogues/split.json"))["heldout"][CHAT])
+    for d in read(path):
+        if (pair_key(d) in held) == heldout and d["persona_b"]:
+            yield record("chat", [[" ".join(d["persona_b"])]], "", [("", [said(x, {0: 1.0}) for x in d["turns"]])], pair_key(d))
+
+
+def cast(stories):
+    """The written characters and stories, without what they hold out."""
+    people = {}
+    for path in sorted(glob.glob(stories + "/personas/*.yaml")):
+        y = yaml.safe_load(open(path, encoding="utf8"))
+        people[y["id"]] = y
+    descs = lambda i: [people[i]["description"]] * 3 + list(people[i]["descriptions"])
+    name = lambda i: people[i]["name"].split()[0]
+    answer = lambda e: [("a", e["you"], None), ("b", e["says"], {0: 1.0})]
+    for i, y in people.items():
+        own = [("", answer(e)) for e in y.get("examples", []) if not e.get("heldout")]
+        for at in range(0, len(own), 14):
+            yield record("cast", [descs(i)], name(i), own[at : at + 14], i)
+        for d in y.get("dialogues", []):
+            if d.get("heldout"):
+                continue
+            ids = [i] + sorted({k for t in d["turns"] for k in t.get("blend") or {} if k != i and k in people})
+            turns = []
+            for t in d["turns"]:
+                blend = {ids.index(k): w for k, w in (t.get("blend") or {i: 1.0}).items() if k in ids}
+                total = sum(blend.values())
+                turns.append(said(t, {k: w / total for k, w in blend.items()} if total else {0: 1.0}))
+            yield record("cast", [descs(k) for k in ids], name(i), [(d.get("scene", ""), turns)], i)
+    for path in sorted(glob.glob(stories + "/library/*.yaml")):
+        for scene in yaml.safe_load(open(path, encoding="utf8")).get("scenes", []):
+            for i, examples in (scene.get("examples") or {}).items():
+                for at in range(0, len(examples) if i in people else 0, 7):
+                    yield record("cast", [descs(i)], name(i), [(scene["setting"].strip(), answer(e)) for e in examples[at : at + 7]], i)
+
+
+class Encoder:
+    """Turns as tokens."""
+
+    def __init__(self, tokenizer):
+        self.t, self.kept = tokenizer, {}
+        self.start, self.end = (tokenizer.token_to_id(x) for x in ("<|im_start|>", "<|im_end|>"))
+
+    def ids(self, text):
+        if text not in self.kept:
+            self.kept[text] = self.t.encode(text).ids
+        return self.kept[text]
+
+    def header(self, role, name=""):
+        return [self.start] + self.ids(role + (" " + name if name else "") + "\n")
+
+    def turn(self, role, text, name=""):
+        return self.header(role, name) + self.ids(text.strip()) + [self.end] + self.ids("\n")
+
+    def persona(self, description):
+        return self.turn("system", description)[:PERSONA_MAX]
+
+
+def row(rec, enc, rng, most=ROW, named=None, shuffle=True):
+    """One record as a row: per token its id, position, block, turn within the block, decoder row (−1: encoder) and whether it is
+    learned; the blends of the decoder rows; a description for each persona; the reply of each decoder row, as (line, text)."""
+    name = rec["name"] if rec["name"] and (rng.random() < 0.5 if named is None else named) else ""
+    out = dict(id=[], pos=[], blk=[], order=[], dec=[], loss=[])
+    blends, replies = [], []
+
+    def add(ids, at, block, order, dec, loss):
+        out["id"] += ids
+        out["pos"] += range(at, at + len(ids))
+        for key, v in (("blk", block), ("order", order), ("dec", dec)):
+            out[key] += [v] * len(ids)
+        out["loss"] += loss
+
+    order = list(range(len(rec["blocks"])))
+    if shuffle:
+        rng.shuffle(order)
+    for b in order:
+        scene, turns = rec["blocks"][b]
+        at, n, line = ORIGIN, 0, ""
+        if scene:
+            ids = enc.turn("scene", scene)
+            add(ids, at, b, n, -1, [0] * len(ids))
+            at, n = at + len(ids), n + 1
+        for i, (who, text, blend) in enumerate(turns):
+            ids = enc.turn("user" if who == "a" else "assistant", text, "" if who == "a" else name)
+            if len(out["id"]) + len(ids) * (1 if who == "a" else 2) > most:
+                break
+            if who == "a":
+                line = text
+            else:
+                head, body = enc.header("assistant", name), enc.ids(text.strip()) + [enc.end]
+                add(head + body, at, b, n, len(blends), [0] * len(head) + [1] * len(body))
+                blends.append(blend)
+                replies.append((line, text))
+            if i + 1 < len(turns):
+                add(ids, at, b, n, -1, [0] * len(ids))
+            at, n = at + len(ids), n + 1
+        if len(out["id"]) > most - 40:
+            break
+    return out, blends, [enc.persona(rng.choice(d)) for d in rec["descs"]], replies
+
+
+def fit(n, sizes):
+    return next((s for s in sizes if s >= n), n)
+
+
+def personas(descs, exact=False):
+    """Descriptions, right-aligned: tokens [P, n], validity, positions, causal mask [P, 1, n, n]."""
+    n = max(map(len, descs))
+    n = n if exact else fit(n, (24, 48, 80, 120))
+    ids, valid = torch.full((len(descs), n), 2), torch.zeros(len(descs), n, dtype=torch.bool)
+    for i, d in enumerate(descs):
+        ids[i, n - len(d) :], valid[i, n - len(d) :] = torch.tensor(d), True
+    see = torch.ones(n, n).tril().bool()[None] & valid[:, None] | torch.eye(n).bool()
+    return ids, valid, torch.arange(ORIGIN - n, ORIGIN)[None].expand(len(descs), n), torch.zeros(see.shape).masked_fill(~see, NEG)[:, None]
+
+
+def collate(rows, null, slots, virtual=False, exact=False):
+    """A batch of rows; null[i]: row i is learned without its personas. slots is J, the same for the whole batch."""
+    B, longest = len(rows), max(len(r[0]["id"]) for r in rows)
+    T = longest if exact else fit(longest, LENGTHS)
+    get = lambda key, pad: torch.tensor([r[0][key] + [pad] * (T - len(r[0][key])) for r in rows])
+    ids, pos, blk, order, dec, loss = get("id", 2), get("pos", 0), get("blk", -9), get("order", 0), get("dec", -1), get("loss", 0)
+    i = torch.arange(T)
+    key_enc, query_enc, causal = (dec == -1)[:, None], (dec == -1)[:, :, None], i[:, None] >= i
+    see = (blk[:, :, None] == blk[:, None]) & (
+        query_enc & key_enc & causal | ~query_enc & key_enc & (order[:, None] < order[:, :, None]) | ~query_enc & (dec[:, :, None] == dec[:, None]) & causal)
+    see |= torch.eye(T).bool()
+    parts = [torch.zeros(B, T, T).masked_fill(~see, NEG)]
+    pid, pvalid, ppos, pmask = personas([d for r in rows for d in r[2] + [[2]] * (slots - len(r[2]))], exact)
+    n, R = pid.shape[1], max(len(r[1]) for r in rows)
+    own, weights, e = torch.full((B, T, slots, n), NEG), torch.zeros(B, R, slots), torch.full((B, T, R), NEG)
+    for b, r in enumerate(rows):
+        for k, blend in enumerate(r[1]):
+            at = (dec[b] == k).nonzero()[:, 0]
+            if not null[b]:
+                e[b, at, k] = E_BIAS
+            for j, w in blend.items():
+                weights[b, k, j] = w
+                if w > 0 and not null[b]:
+                    own[b, at[:, None], j, pvalid[b * slots + j].nonzero()[:, 0][None]] = math.log(w)
+    parts.insert(0, own.flatten(2))
+    if virtual:
+        parts.insert(1, e)
+    return dict(ids=ids, pos=pos, dec=dec, loss=loss, mask=torch.cat(parts, 2)[:, None], pid=pid, pvalid=pvalid, ppos=ppos, pmask=pmask, weights=weights, slots=slots, virtual=virtual)
+
+
+def forward(m, b):
+    """Normed states [B, T, d] of a batch, and the readings of its personas [B·J, d]."""
+    dt, J, B = m.embed.dtype, b["slots"], len(b["ids"])
+    _, kv, x = m(b["pid"], b["ppos"], b["pmask"].to(dt), tap=m.c.head_layer)
+    reading = m.pool(x, b["pvalid"])
+    past = [tuple(z.view(B, J, *z.shape[1:]).transpose(1, 2).flatten(2, 3) for z in l) for l in kv]
+    if b["virtual"]:
+        p = m.head("persona", reading).view(B, J, -1)
+        e = m.virtual(b["weights"] @ p, dt)
+        past = [(torch.cat((k, ek), 2), torch.cat((v, ev), 2)) for (k, v), (ek, ev) in zip(past, e)]
+    return m(b["ids"], b["pos"], b["mask"].to(dt), past)[0], reading
+
+
+def epoch(records, enc, seed, tokens=5120, share=0.15):
+    """Batches of one pass over the records: characters three times, short answers one and a half times, chat a share of all."""
+    rng, ours, public = random.Random(seed), [], []
+    for r in records:
+        times = {"chat": 1, "cast": 3}.get(r["source"], 1.5 if r["source"] in SHORT else 1)
+        (public if r["source"] == "chat" else ours).extend([r] * (int(times) + (rng.random() < times - int(times))))
+    rows = [(row(r, enc, rng), len(r["descs"])) for r in ours]
+    left = share / (1 - share) * sum(len(x[0]["id"]) for x, _ in rows)
+    rng.shuffle(public)
+    for r in public:
+        if left <= 0:
+            break
+        x = row(r, enc, rng, 512)
+        left -= len(x[0]["id"])
+        rows.append((x, 1))
+    groups, batches = {}, []
+    for x, slots in rows:
+        if any(x[0]["loss"]):
+            groups.setdefault(slots, []).append(x)
+    for slots, xs in groups.items():
+        rng.shuffle(xs)
+        for at in range(0, len(xs), 64):
+            batch = []
+            for x in sorted(xs[at : at + 64], key=lambda x: len(x[0]["id"])):
+                if batch and fit(len(x[0]["id"]), LENGTHS) * (len(batch) + 1) > tokens:
+                    batches.append((slots, batch))
+                    batch = []
+                batch.append(x)
+            batches.append((slots, batch))
+    rng.shuffle(batches)
+    return batches
