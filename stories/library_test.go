@@ -206,8 +206,11 @@ func TestScaffoldsPassAndPlay(t *testing.T) {
 		}
 	}
 	own, err := Open(dir, filepath.Join(dir, "nowhere"))
-	if err != nil || len(own.Problems()) > 0 {
-		t.Fatal(err, own.Problems())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := own.Problems(); len(p) > 0 {
+		t.Fatal(p)
 	}
 	p, err := own.Persona("lamp-keeper")
 	if err != nil || p.Name != "Lamp Keeper" || p.Examples[0].You != "hi" || p.Source != filepath.Join(dir, "personas/a.yaml") {

@@ -169,8 +169,11 @@ func TestScaffoldWalksToItsEndings(t *testing.T) {
 		t.Fatal(err)
 	}
 	l, err := stories.OpenFS(fstest.MapFS{"library/first-steps.yaml": {Data: []byte(text)}})
-	if err != nil || len(l.Problems()) > 0 {
-		t.Fatal(err, l.Problems())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := l.Problems(); len(p) > 0 {
+		t.Fatal(p)
 	}
 	ways := l.Walkthroughs("first-steps")
 	if len(ways) != 2 {
