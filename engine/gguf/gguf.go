@@ -80,36 +80,51 @@ func (t *Tensor) Len() int {
 // Open maps a file read-only and parses it. The error names the file and what to do; it is an *Error or wraps that of the
 // operating system. Close the file after the last use of its tensors.
 func Open(path string) (*File, error) {
-	f, err := os.Open(path)
+	data, unmap, err := open(path)
 	if err != nil {
-		return nil, fmt.Errorf("model %q: %w; check the path", path, bare(err))
+		return nil, err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("model %q: %w; check the path", path, bare(err))
-	}
-	name := fmt.Sprintf("%q", path)
-	switch {
-	case info.IsDir():
-		return nil, &Error{name, "is a folder", "name the GGUF file in it"}
-	case !info.Mode().IsRegular():
-		return nil, &Error{name, "is not a regular file", doOther}
-	case info.Size() == 0:
-		return nil, &Error{name, "is empty", doFetch}
-	case info.Size() > math.MaxInt/2:
-		return nil, &Error{name, "is too large for this machine", "use a smaller model"}
-	}
-	data, unmap, err := mapFile(f, int(info.Size()))
-	if err != nil {
-		return nil, fmt.Errorf("model %q: %w; check that it can be read and that memory suffices", path, err)
-	}
-	file, err := parse(name, data)
+	file, err := parse(fmt.Sprintf("%q", path), data)
 	if err != nil {
 		return nil, errors.Join(err, unmap())
 	}
 	file.unmap = unmap
 	return file, nil
+}
+
+// Map maps a file read-only for the life of the program. Errors are as Open's.
+func Map(path string) ([]byte, error) {
+	data, _, err := open(path)
+	return data, err
+}
+
+// open maps a file and returns how to let go of it.
+func open(path string) ([]byte, func() error, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("model %q: %w; check the path", path, bare(err))
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, nil, fmt.Errorf("model %q: %w; check the path", path, bare(err))
+	}
+	name := fmt.Sprintf("%q", path)
+	switch {
+	case info.IsDir():
+		return nil, nil, &Error{name, "is a folder", "name the GGUF file in it"}
+	case !info.Mode().IsRegular():
+		return nil, nil, &Error{name, "is not a regular file", doOther}
+	case info.Size() == 0:
+		return nil, nil, &Error{name, "is empty", doFetch}
+	case info.Size() > math.MaxInt/2:
+		return nil, nil, &Error{name, "is too large for this machine", "use a smaller model"}
+	}
+	data, unmap, err := mapFile(f, int(info.Size()))
+	if err != nil {
+		return nil, nil, fmt.Errorf("model %q: %w; check that it can be read and that memory suffices", path, err)
+	}
+	return data, unmap, nil
 }
 
 // bare removes the path from an error of package os: our message names it already.

@@ -73,7 +73,7 @@ type Attention struct {
 
 // Plan sets the lanes.
 func (a *Attention) Plan(lanes []Lane) {
-	a.pin.Unpin()
+	a.Done()
 	a.lanes, a.segs, a.from = a.lanes[:0], a.segs[:0], append(a.from[:0], lanes...)
 	row, first, group := 0, 0, 0
 	for i, l := range lanes {
@@ -101,6 +101,7 @@ func (a *Attention) Plan(lanes []Lane) {
 func (a *Attention) Done() {
 	a.pin.Unpin()
 	clear(a.from)
+	clear(a.segs[:cap(a.segs)]) // no stale pointer may be seen from C
 }
 
 // Attend adds k and v [rows, key heads·dim] of a layer to the lanes' own memories and sets out [rows, heads·dim] to the

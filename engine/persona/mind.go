@@ -2,6 +2,7 @@ package persona
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -28,9 +29,15 @@ type Mind struct {
 	err      error
 	dialogue *seq2seq.Dialogue
 	read     []piece                     // turns in dialogue, in order
-	personas map[string]*seq2seq.Persona // by description
+	personas map[string]*seq2seq.Persona // by description; those of the last blends
+	vectors  map[string][]float32        // p by description
 	tokens   map[seq2seq.Turn][]int
+	open     *seq2seq.Decoder // the reply about to be said, and what it is of
+	openKey  string
 }
+
+// keep is how many personas stay read: their memories are some megabytes each.
+const keep = 24
 
 // piece is a turn in the dialogue memory and where it ends there, in tokens.
 type piece struct {
@@ -40,7 +47,7 @@ type piece struct {
 
 // NewMind returns a mind whose model is loaded by load, in the background.
 func NewMind(load func() (*seq2seq.Model, error)) *Mind {
-	m := &Mind{Sampling: seq2seq.DefaultSampling(), ready: make(chan struct{}), personas: map[string]*seq2seq.Persona{}, tokens: map[seq2seq.Turn][]int{}}
+	m := &Mind{Sampling: seq2seq.DefaultSampling(), ready: make(chan struct{}), personas: map[string]*seq2seq.Persona{}, vectors: map[string][]float32{}, tokens: map[seq2seq.Turn][]int{}}
 	go func() {
 		m.model, m.err = load()
 		close(m.ready)
@@ -157,6 +164,10 @@ func (m *Mind) remember(turns []seq2seq.Turn) {
 	for same < len(m.read) && same < len(turns) && m.read[same].turn == turns[same] {
 		same++
 	}
+	if same == len(m.read) && same == len(turns) {
+		return
+	}
+	m.shut()
 	if same < len(m.read) {
 		end := 0
 		if same > 0 {
@@ -176,12 +187,24 @@ func (m *Mind) remember(turns []seq2seq.Turn) {
 	m.model.Append(m.dialogue, fresh)
 }
 
+// shut closes the decoder: what it attends to is about to change.
+func (m *Mind) shut() {
+	if m.open != nil {
+		m.open.Close()
+		m.open, m.openKey = nil, ""
+	}
+}
+
 // persona returns what the Persona Encoder makes of a description, read once.
 func (m *Mind) persona(description string) *seq2seq.Persona {
 	p, ok := m.personas[description]
 	if !ok {
-		if len(m.personas) > 128 {
-			clear(m.personas)
+		if len(m.personas) >= keep {
+			m.shut()
+			for d, old := range m.personas {
+				m.model.Release(old)
+				delete(m.personas, d)
+			}
 		}
 		p = m.model.EncodePersona(description)
 		m.personas[description] = p
@@ -189,14 +212,29 @@ func (m *Mind) persona(description string) *seq2seq.Persona {
 	return p
 }
 
-// begin reads the prompt and starts a decoder row.
+// begin reads the prompt and returns the decoder of the reply that would come now; the same one until the prompt changes.
 func (m *Mind) begin(p engine.Prompt) *seq2seq.Decoder {
 	m.remember(m.window(turnsOf(p)))
+	key := p.Name
+	for _, w := range p.Blend {
+		key += fmt.Sprintf("\x00%s\x00%g", w.Description, w.Weight)
+	}
+	if m.open != nil && m.openKey == key {
+		return m.open
+	}
+	m.shut()
+	if len(m.personas)+len(p.Blend) > keep {
+		for d, old := range m.personas {
+			m.model.Release(old)
+			delete(m.personas, d)
+		}
+	}
 	var mix []seq2seq.Share
 	for _, w := range p.Blend {
 		mix = append(mix, seq2seq.Share{Persona: m.persona(w.Description), Weight: w.Weight})
 	}
-	return m.model.Begin(m.dialogue, mix, p.Name)
+	m.open, m.openKey = m.model.Begin(m.dialogue, mix, p.Name), key
+	return m.open
 }
 
 // Read brings the memory up to the prompt and returns the reply head's vector.
@@ -298,7 +336,15 @@ func (m *Mind) PersonaVector(ctx context.Context, description string) ([]float32
 		return nil, err
 	}
 	defer m.mu.Unlock()
-	return m.persona(description).P, nil
+	p, ok := m.vectors[description]
+	if !ok {
+		if len(m.vectors) > 4096 {
+			clear(m.vectors)
+		}
+		p = m.model.PersonaVector(description)
+		m.vectors[description] = p
+	}
+	return p, nil
 }
 
 // Tidy reads the prompt's turns, so that the next turn finds them read, whatever the window dropped.

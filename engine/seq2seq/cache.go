@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 )
 
 // A cache file is 64 KiB that names what follows (magic, size, checksum) and the packed weights. It is made beside its place and
@@ -18,7 +19,7 @@ const (
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // cached returns size bytes of packed weights, from the cache file of this hash or made by fill.
-func cached(dir, hash string, size int, fill func([]byte) error) ([]byte, error) {
+func cached(keeping *sync.WaitGroup, dir, hash string, size int, fill func([]byte) error) ([]byte, error) {
 	path := ""
 	if dir != "" {
 		path = filepath.Join(dir, "weights-"+hash+".bin")
@@ -34,7 +35,7 @@ func cached(dir, hash string, size int, fill func([]byte) error) ([]byte, error)
 		return nil, err
 	}
 	if path != "" {
-		go writeCache(dir, path, buf) // play need not wait; the next start gains
+		keeping.Go(func() { writeCache(dir, path, buf) }) // play need not wait; the next start gains
 	}
 	return buf, nil
 }

@@ -163,6 +163,12 @@ type Dialogue struct {
 // NewDialogue returns an empty dialogue memory.
 func (m *Model) NewDialogue() *Dialogue { return &Dialogue{mem: m.take()} }
 
+// Forget gives back the dialogue's memory; it must not be used again.
+func (m *Model) Forget(d *Dialogue) {
+	m.give(d.mem)
+	d.mem, d.tokens = nil, nil
+}
+
 // Len is the number of tokens read.
 func (d *Dialogue) Len() int { return d.mem.len }
 
@@ -196,6 +202,16 @@ func (m *Model) EncodePersonaTokens(ids []int) *Persona {
 	m.pass(ids, lanes, pos, c.HeadLayer, c.Layers)
 	p.P = m.head(m.w.Heads.Persona, reading)
 	return p
+}
+
+// PersonaVector is the P of a description alone: it needs no memory and reads half the layers.
+func (m *Model) PersonaVector(description string) []float32 {
+	ids := m.Tokens(Turn{Role: System, Text: description})
+	ids = ids[:min(len(ids), PersonaMax)]
+	lanes := []lane{{n: len(ids), own: m.take()}}
+	reading := m.pool(m.pass(ids, lanes, []int{Origin - len(ids)}, 0, m.w.HeadLayer), lanes)[0]
+	m.giveOwn(lanes)
+	return m.head(m.w.Heads.Persona, reading)
 }
 
 // Release gives back the persona's memory; the persona must not be used again, nor a Decoder that blends it.

@@ -75,7 +75,8 @@ func Load(src Source) (*Model, error) {
 	hash := sum([]byte(packing + baseHash + sum(src.Adapter)))[:16]
 	hasE := ad != nil && ad.file.Has("e.d")
 	_, size := layout(c, shape.Tied, hasE)
-	buf, err := cached(src.CacheDir, hash, size, func(buf []byte) error {
+	var keeping sync.WaitGroup
+	buf, err := cached(&keeping, src.CacheDir, hash, size, func(buf []byte) error {
 		if src.BaseHash != "" && sum(src.Base) != src.BaseHash {
 			return errors.New("the base model inside this program is damaged; build or fetch it again")
 		}
@@ -84,7 +85,9 @@ func Load(src Source) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newModel(bind(c, shape.Tied, hasE, buf), tok, hash), nil
+	m := newModel(bind(c, shape.Tied, hasE, buf), tok, hash)
+	m.settle = keeping.Wait
+	return m, nil
 }
 
 func sum(b []byte) string {

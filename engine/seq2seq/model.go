@@ -15,6 +15,8 @@ type Model struct {
 	tok  *token.Tokenizer
 	hash string
 
+	settle func() // waits for the cache of packed weights
+
 	start, end int   // <|im_start|>, <|im_end|>
 	newline    []int // tok("\n")
 	banned     []bool
@@ -56,6 +58,9 @@ func newModel(w *Weights, tok *token.Tokenizer, hash string) *Model {
 	}
 	return m
 }
+
+// Settle waits until the packed weights are kept for the next start, where they had to be made.
+func (m *Model) Settle() { m.settle() }
 
 // Hash names the weights: base, adapter and packing.
 func (m *Model) Hash() string { return m.hash }

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/adrg/xdg"
+
+	"github.com/personaweave/personaweave/engine"
+	"github.com/personaweave/personaweave/engine/gguf"
+	"github.com/personaweave/personaweave/engine/persona"
+	"github.com/personaweave/personaweave/engine/reward"
+	"github.com/personaweave/personaweave/engine/seq2seq"
+	"github.com/personaweave/personaweave/engine/weights"
+	"github.com/personaweave/personaweave/saves"
+	"github.com/personaweave/personaweave/stories"
+)
+
+// app holds what commands share; parts are made when a command first asks for them.
+type app struct {
+	in        io.Reader
+	out, errs io.Writer
+	modelPath string
+
+	library *stories.Library
+	store   *saves.Saves
+	mind    *persona.Mind
+	shelf   *persona.Shelf
+	game    *engine.Engine
+}
+
+func (a *app) close() {
+	if a.game != nil {
+		a.game.Close()
+	}
+	if a.mind != nil && a.mind.Model() != "" {
+		if m, err := a.mind.Seq2Seq(context.Background()); err == nil {
+			m.Settle()
+		}
+	}
+	if a.store != nil {
+		_ = a.store.Close()
+	}
+}
+
+// dataDir is the folder of the player's own data.
+func dataDir() (string, error) {
+	path, err := saves.DefaultPath()
+	return filepath.Dir(path), err
+}
+
+// cacheDir is where packed weights are kept between runs.
+func cacheDir() string {
+	if d := os.Getenv("WEAVE_CACHE"); d != "" {
+		return d
+	}
+	return filepath.Join(xdg.CacheHome, "personaweave")
+}
+
+// stories opens the library: what ships, and the player's own folder over it.
+func (a *app) content() (*stories.Library, error) {
+	if a.library != nil {
+		return a.library, nil
+	}
+	dir, err := dataDir()
+	if err != nil {
+		return nil, err
+	}
+	l, err := stories.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range l.Problems() {
+		fmt.Fprintf(a.errs, "weave: left out: %s\n", oneLine(p))
+	}
+	a.library = l
+	return l, nil
+}
+
+// data opens the saves.
+func (a *app) data() (*saves.Saves, error) {
+	if a.store != nil {
+		return a.store, nil
+	}
+	path, err := saves.DefaultPath()
+	if err != nil {
+		return nil, err
+	}
+	s, err := saves.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	a.store = s
+	return s, nil
+}
+
+// source says which weights to load.
+func (a *app) source() (seq2seq.Source, error) {
+	if path := a.chosenModel(); path != "" {
+		data, err := gguf.Map(path)
+		if err != nil {
+			return seq2seq.Source{}, &engine.Error{Code: engine.NotFound, Message: fmt.Sprintf("cannot read the model %s: %v", path, err), Hint: "give the path of a GGUF file with --model"}
+		}
+		return seq2seq.Source{Base: data, CacheDir: cacheDir()}, nil
+	}
+	adapter := weights.Adapter()
+	if path := os.Getenv("WEAVE_ADAPTER"); path != "" {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return seq2seq.Source{}, &engine.Error{Code: engine.NotFound, Message: fmt.Sprintf("cannot read the adapter: %v", err), Hint: "unset WEAVE_ADAPTER, or give the path of a safetensors file"}
+		}
+		adapter = b
+	}
+	return seq2seq.Source{Base: weights.Base(), BaseHash: weights.BaseHash, Adapter: adapter, CacheDir: cacheDir()}, nil
+}
+
+// think begins to load the model.
+func (a *app) think() *persona.Mind {
+	if a.mind == nil {
+		a.mind = persona.NewMind(func() (*seq2seq.Model, error) {
+			src, err := a.source()
+			if err != nil {
+				return nil, err
+			}
+			return seq2seq.Load(src)
+		})
+	}
+	return a.mind
+}
+
+// engine wires the parts. The model loads and the examples get their vectors in the background; held-out lines are for play, not
+// for measuring, so measuring leaves them out.
+func (a *app) engine(store engine.Store, examples engine.ExampleStore, heldOut bool) (*engine.Engine, error) {
+	content, err := a.content()
+	if err != nil {
+		return nil, err
+	}
+	mind := a.think()
+	a.shelf = persona.NewShelf(func() ([]engine.StoredExample, error) {
+		lines, err := content.Examples(heldOut)
+		if err != nil {
+			return nil, err
+		}
+		var shipped *persona.Vectors
+		if b := weights.Vectors(); b != nil {
+			if shipped, err = persona.ReadVectors(b); err != nil {
+				return nil, err
+			}
+		}
+		return persona.Fill(context.Background(), mind, examples, shipped, lines, nil)
+	})
+	a.game = engine.New(engine.Deps{Content: content, Store: store, Mind: mind, Retriever: a.shelf, Tracker: reward.NewTracker(mind),
+		Judge: &reward.Judge{Mind: mind, Retriever: a.shelf, W: reward.DefaultWeights(), Scale: 12}})
+	return a.game, nil
+}
+
+// open is engine over the player's saves.
+func (a *app) open() (*engine.Engine, error) {
+	store, err := a.data()
+	if err != nil {
+		return nil, err
+	}
+	return a.engine(store, store, true)
+}
