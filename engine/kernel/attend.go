@@ -12,7 +12,7 @@ import (
 	"unsafe"
 )
 
-// Memory is the keys and values of some tokens in every layer, outside the Go heap. Free gives its memory back; a memory that is
+// Memory is the keys and values of some tokens in every layer, in binary16, outside the Go heap. Free gives its memory back; a memory that is
 // lost is freed by the collector.
 type Memory struct {
 	c     *C.wk_memory
@@ -44,7 +44,7 @@ func (m *Memory) Append(layer int, k, v []float32, at, n int) {
 
 // Bytes is the size of the memory's buffers.
 func (m *Memory) Bytes() int {
-	return int(m.c.cap*m.c.heads*m.c.dim) * 8 * int(m.c.layers)
+	return int(m.c.cap*m.c.heads*m.c.dim) * 4 * int(m.c.layers)
 }
 
 // Segment is a memory as queries attend to it: its first N tokens, with Bias[layer] added to their scaled scores.

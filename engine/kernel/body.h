@@ -2,6 +2,9 @@
 // target has them, WK_VNNI or WK_AVX2, after setting the target.
 #include "kernel.h"
 #include <math.h>
+#if defined(WK_VNNI) || defined(WK_AVX2)
+#include <immintrin.h>
+#endif
 #include <string.h>
 
 typedef float vf __attribute__((vector_size(64)));
@@ -38,6 +41,52 @@ INLINE vf vexp(vf x) {
 }
 INLINE vf scales(const uint8_t *p) { return (vf)(__builtin_convertvector(*(const vhu *)p, vi) << 16); }
 
+// binary16 and back. The bits of a half, moved to a float's place, are its value times 2^-112.
+INLINE vf from_half(const uint16_t *p) {
+#if defined(WK_VNNI)
+  return (vf)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+#elif defined(WK_AVX2)
+  union { vf v; __m256 h[2]; } u;
+  u.h[0] = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
+  u.h[1] = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p + 8)));
+  return u.v;
+#else
+  vi h = __builtin_convertvector(*(const vhu *)p, vi);
+  return (vf)((vi)((vf)((h & 0x7fff) << 13) * 0x1p112f) | ((h & 0x8000) << 16));
+#endif
+}
+// Rounds to nearest, ties to even; what a half cannot hold becomes the largest it can.
+INLINE void to_half(uint16_t *p, vf x) {
+  x = pick(x > all(65504.f), all(65504.f), pick(x < all(-65504.f), all(-65504.f), x));
+#if defined(WK_VNNI)
+  _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph((__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+#elif defined(WK_AVX2)
+  union { vf v; __m256 h[2]; } u = {x};
+  _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(u.h[0], _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  _mm_storeu_si128((__m128i *)(p + 8), _mm256_cvtps_ph(u.h[1], _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+#else
+  vi sign = ((vi)x >> 16) & 0x8000, b = (vi)((vf)((vi)x & 0x7fffffff) * 0x1p-112f);
+  *(vhu *)p = __builtin_convertvector(((b + 0xfff + ((b >> 13) & 1)) >> 13) | sign, vhu);
+#endif
+}
+
+static void NAME(append)(const wk_memory *m, int layer, const float *k, const float *v, int at, int n) {
+  int dim = m->dim;
+  for (int h = 0; h < m->heads; h++) {
+    uint16_t *mk = m->at[layer].k + (size_t)h * m->cap * dim, *mv = m->at[layer].v + (size_t)h * m->cap * dim;
+    for (int i = 0; i < n; i++) {
+      const float *sk = k + ((size_t)i * m->heads + h) * dim, *sv = v + ((size_t)i * m->heads + h) * dim;
+      uint16_t *dk = mk + (size_t)((at + i) / 16) * dim * 16 + (at + i) % 16, *dv = mv + (size_t)(at + i) * dim;
+      for (int d = 0; d < dim; d += 16) {
+        uint16_t half[16];
+        to_half(half, load(sk + d));
+        for (int j = 0; j < 16; j++) dk[(size_t)(d + j) * 16] = half[j];
+        to_half(dv + d, load(sv + d));
+      }
+    }
+  }
+}
+
 static void NAME(quantize)(wk_act *a, const float *x, int lo, int hi) {
   int groups = a->cols / GROUP;
   for (int i = lo; i < hi; i++)
@@ -57,10 +106,6 @@ static void NAME(quantize)(wk_act *a, const float *x, int lo, int hi) {
       a->base[i * groups + g] = -128 * t;
     }
 }
-
-#if defined(WK_VNNI) || defined(WK_AVX2)
-#include <immintrin.h>
-#endif
 
 // One block of 16 rows against N lanes: acc[i] = Σ_g wscale · ascale · Σ_c w·a.
 INLINE void lanes(const uint8_t *w, const int8_t *q, const float *as, const int32_t *base, int cols, vf *out, const int N) {
@@ -166,6 +211,24 @@ static float NAME(dot)(const float *a, const float *b, int n) {
   return r;
 }
 
+// The largest of x and log Σ e^x.
+static void NAME(sumexp)(const float *x, int n, float *top, double *log_) {
+  vf m = all(-INFINITY);
+  int i = 0;
+  for (; i + 16 <= n; i += 16) m = pick(load(x + i) > m, load(x + i), m);
+  float t = most(m);
+  for (; i < n; i++) t = x[i] > t ? x[i] : t;
+  double s = 0;
+  for (i = 0; i + 16 <= n;) { // float32 sums of at most 1,024 terms each
+    vf part = {};
+    for (int end = i + 1024; i + 16 <= n && i < end; i += 16) part += vexp(load(x + i) - t);
+    s += sum(part);
+  }
+  for (; i < n; i++) s += expf(x[i] - t);
+  *top = t;
+  *log_ = t + log(s);
+}
+
 static void NAME(rmsnorm)(float *dst, const float *x, const float *w, int n, int d, float eps) {
   for (int i = 0; i < n; i++, x += d, dst += d) {
     float f = 1.f / sqrtf(NAME(dot)(x, x, d) / d + eps);
@@ -198,23 +261,23 @@ static void NAME(rope)(float *x, int n, int heads, int dim, const int32_t *pos, 
 enum { QUERIES = 8, VALUES = 4 };
 
 // Scores of N queries against a block of 16 keys: out[i] = q_i · K.
-INLINE void score(const float **q, const float *k, int dim, vf *out, const int N) {
+INLINE void score(const float **q, const uint16_t *k, int dim, vf *out, const int N) {
   vf acc[QUERIES];
   for (int i = 0; i < N; i++) acc[i] = (vf){};
   for (int d = 0; d < dim; d++) {
-    vf key = load(k + 16 * d);
+    vf key = from_half(k + 16 * d);
     for (int i = 0; i < N; i++) acc[i] += q[i][d] * key;
   }
   for (int i = 0; i < N; i++) out[i] = acc[i];
 }
 
-INLINE void mix(float *const *out, float *const *p, const float *v, size_t stride, int n, int d, const int N, const int W) {
+INLINE void mix(float *const *out, float *const *p, const uint16_t *v, size_t stride, int n, int d, const int N, const int W) {
   vf acc[VALUES][4];
   for (int i = 0; i < N; i++)
     for (int c = 0; c < W; c++) acc[i][c] = load(out[i] + d + 16 * c);
   for (int t = 0; t < n; t++, v += stride) {
     vf row[4];
-    for (int c = 0; c < W; c++) row[c] = load(v + d + 16 * c);
+    for (int c = 0; c < W; c++) row[c] = from_half(v + d + 16 * c);
     for (int i = 0; i < N; i++)
       for (int c = 0; c < W; c++) acc[i][c] += p[i][t] * row[c];
   }
@@ -223,7 +286,7 @@ INLINE void mix(float *const *out, float *const *p, const float *v, size_t strid
 }
 
 // run is the keys that a stretch of a tile's queries sees: the first limit[i] of n.
-typedef struct { const float *k, *v; int n, q0, q1; float bias; int limit[QUERIES]; } run;
+typedef struct { int n, q0, q1; float bias; int limit[QUERIES]; } run;
 
 // attend does queries [tile, tile+QUERIES) of the group of lanes that begins at lane and shares its segments, for one key head.
 static void NAME(attend)(const wk_attention *c, int lane, int head, int tile, float *scratch) {
@@ -276,9 +339,9 @@ static void NAME(attend)(const wk_attention *c, int lane, int head, int tile, fl
         }
       }
       int N = r.q1 - r.q0, blocks = (r.n + 15) / 16;
-      const float *k = m->at[c->layer].k + (size_t)head * dim * 16, *v = m->at[c->layer].v + (size_t)head * dim;
+      const uint16_t *k = m->at[c->layer].k + (size_t)head * m->cap * dim, *v = m->at[c->layer].v + (size_t)head * m->cap * dim;
       if (pass == 0) {
-        for (int b = 0; b < blocks; b++, k += (size_t)kvh * dim * 16) {
+        for (int b = 0; b < blocks; b++, k += (size_t)dim * 16) {
           vf sc[QUERIES];
           switch (N) {
           case 8: score(q + r.q0, k, dim, sc, 8); break;
@@ -300,13 +363,13 @@ static void NAME(attend)(const wk_attention *c, int lane, int head, int tile, fl
         for (int i = r.q0; i < r.q1; i += VALUES) {
           int V = r.q1 - i < VALUES ? r.q1 - i : VALUES, d = 0;
           for (; d + 64 <= dim; d += 64) switch (V) {
-            case 4: mix(out + i, w + i, v, (size_t)kvh * dim, r.n, d, 4, 4); break;
-            case 3: mix(out + i, w + i, v, (size_t)kvh * dim, r.n, d, 3, 4); break;
-            case 2: mix(out + i, w + i, v, (size_t)kvh * dim, r.n, d, 2, 4); break;
-            default: mix(out + i, w + i, v, (size_t)kvh * dim, r.n, d, 1, 4);
+            case 4: mix(out + i, w + i, v, dim, r.n, d, 4, 4); break;
+            case 3: mix(out + i, w + i, v, dim, r.n, d, 3, 4); break;
+            case 2: mix(out + i, w + i, v, dim, r.n, d, 2, 4); break;
+            default: mix(out + i, w + i, v, dim, r.n, d, 1, 4);
             }
           for (; d < dim; d += 16)
-            for (int e = 0; e < V; e++) mix(out + i + e, w + i + e, v, (size_t)kvh * dim, r.n, d, 1, 1);
+            for (int e = 0; e < V; e++) mix(out + i + e, w + i + e, v, dim, r.n, d, 1, 1);
         }
       }
       for (int i = r.q0; i < r.q1; i++) {
@@ -376,4 +439,4 @@ static void NAME(gemm)(int lo, int hi, int n, int k, const float *a, int ta, int
 
 #define STR2(x) #x
 #define STR(x) STR2(x)
-const wk_path NAME(path) = {STR(LABEL), NAME(quantize), NAME(blocks), NAME(rmsnorm), NAME(swiglu), NAME(rope), NAME(dot), NAME(attend), NAME(gemm)};
+const wk_path NAME(path) = {STR(LABEL), NAME(quantize), NAME(blocks), NAME(rmsnorm), NAME(swiglu), NAME(rope), NAME(append), NAME(dot), NAME(sumexp), NAME(attend), NAME(gemm)};

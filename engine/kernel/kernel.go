@@ -172,6 +172,17 @@ func Dot(a, b []float32) float32 {
 	return float32(C.wk_dot(f32(a), f32(b), C.int(len(a))))
 }
 
+// LogSumExp sets top[i] to the largest value and log[i] to log Σ eˣ of row i of x [len(top), n].
+func LogSumExp(x []float32, n int, top []float32, log []float64) {
+	need(n > 0 && len(x) >= len(top)*n && len(log) >= len(top) && len(top) < 60000, "LogSumExp: shapes differ")
+	if len(top) == 0 {
+		return
+	}
+	lock()
+	defer state.Unlock()
+	C.wk_sumexp(f32(x), C.int(len(top)), C.int(n), f32(top), (*C.double)(ptr(log)))
+}
+
 // DotRows sets dst[i] to the inner product of q with row i of mat [len(dst), len(q)].
 func DotRows(dst, mat, q []float32) {
 	need(len(mat) == len(dst)*len(q), "DotRows: shapes differ")

@@ -12,9 +12,10 @@ typedef struct { float *dst; const uint8_t *w; int rows; } wk_out;
 // Quantised activations: q [n, cols], scale and base [n, cols/GROUP]; base is −128 times the group's sum.
 typedef struct { int8_t *q; float *scale; int32_t *base; int n, cols; } wk_act;
 
-// Keys and values of one layer. Keys stand in blocks of 16 tokens: [block][head][dim][16]; values [token][head][dim].
-typedef struct { float *k, *v; } wk_layer;
-typedef struct { int layers, heads, dim, n, cap; wk_layer *at; } wk_memory;
+// Keys and values of one layer in binary16, each head's on its own, cap tokens apart. Keys stand in blocks of 16 tokens:
+// [head][block][dim][16]; values [head][token][dim].
+typedef struct { uint16_t *k, *v; } wk_layer;
+typedef struct { int layers, heads, dim, n, cap; wk_layer *at; uint16_t *slab; } wk_memory; // one slab for all layers
 
 typedef struct { wk_memory *mem; int n; float *bias; } wk_segment;   // bias: one a layer
 typedef struct { wk_memory *own; int before, n, row, first, count; } wk_lane; // segments [first, first+count); row of the first query
@@ -27,7 +28,9 @@ typedef struct {
   void (*rmsnorm)(float *dst, const float *x, const float *w, int n, int d, float eps);
   void (*swiglu)(float *dst, const float *gate, const float *up, int n);
   void (*rope)(float *x, int n, int heads, int dim, const int32_t *pos, const float *cs, const float *sn);
+  void (*append)(const wk_memory *m, int layer, const float *k, const float *v, int at, int n);
   float (*dot)(const float *a, const float *b, int n);
+  void (*sumexp)(const float *x, int n, float *top, double *log);
   void (*attend)(const wk_attention *c, int lane, int head, int tile, float *scratch);
   void (*gemm)(int lo, int hi, int n, int k, const float *a, int ta, int lda, const float *b, int tb, int ldb, float alpha, float beta, float *c, int ldc, float *pack);
 } wk_path;
@@ -41,6 +44,7 @@ void wk_rmsnorm(float *dst, const float *x, const float *w, int n, int d, float 
 void wk_swiglu(float *dst, const float *gate, const float *up, int n);
 void wk_rope(float *x, int n, int heads, int dim, const int32_t *pos, const float *cs, const float *sn);
 float wk_dot(const float *a, const float *b, int n);
+void wk_sumexp(const float *x, int rows, int n, float *top, double *log);
 void wk_dotrows(float *dst, const float *mat, const float *q, int rows, int n);
 void wk_gemm(int m, int n, int k, const float *a, int ta, int lda, const float *b, int tb, int ldb, float alpha, float beta, float *c, int ldc);
 

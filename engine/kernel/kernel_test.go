@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/personaweave/personaweave/engine/checkpoint/half"
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas32"
 	"gonum.org/v1/gonum/blas/gonum"
@@ -32,6 +33,15 @@ func random(r *rand.Rand, n int) []float32 {
 	out := make([]float32, n)
 	for i := range out {
 		out[i] = float32(r.NormFloat64())
+	}
+	return out
+}
+
+// halves are random numbers that binary16 holds exactly, as the memories keep them.
+func halves(r *rand.Rand, n int) []float32 {
+	out := random(r, n)
+	for i, v := range out {
+		out[i] = half.FromF16(half.ToF16(v))
 	}
 	return out
 }
@@ -193,6 +203,18 @@ func TestSmallFunctions(t *testing.T) {
 		if d := math.Abs(float64(Dot(x, up)) - dot); d > 1e-3 {
 			t.Fatalf("Dot is off by %g", d)
 		}
+		top, lse := make([]float32, n), make([]float64, n)
+		LogSumExp(up, d, top, lse)
+		for i := range n {
+			s, m := 0.0, math.Inf(-1)
+			for _, v := range up[i*d : (i+1)*d] {
+				s += math.Exp(float64(v))
+				m = max(m, float64(v))
+			}
+			if float64(top[i]) != m || math.Abs(lse[i]-math.Log(s)) > 1e-6 {
+				t.Fatalf("LogSumExp: %g %g, want %g %g", top[i], lse[i], m, math.Log(s))
+			}
+		}
 		rows := make([]float32, n)
 		DotRows(rows, x, w)
 		near(t, "DotRows", rows, product(w, x, 1, n, d), 1e-5)
@@ -290,7 +312,7 @@ func TestAttend(t *testing.T) {
 			memory := func(n int) *Memory {
 				m, b := NewMemory(layers, shape.kvh, shape.dim), &tokens{}
 				for i := range n {
-					k, v := random(r, w), random(r, w)
+					k, v := halves(r, w), halves(r, w)
 					for l := range layers {
 						m.Append(l, k, v, i, 1)
 					}
@@ -308,7 +330,7 @@ func TestAttend(t *testing.T) {
 			for _, l := range lanes {
 				rows += l.N
 			}
-			q, k, v := random(r, rows*shape.heads*shape.dim), random(r, rows*w), random(r, rows*w)
+			q, k, v := random(r, rows*shape.heads*shape.dim), halves(r, rows*w), halves(r, rows*w)
 			got := make([]float32, len(q))
 			var plan Attention
 			plan.Plan(lanes)
@@ -395,4 +417,30 @@ func BenchmarkSgemm(b *testing.B) {
 		}
 		metric(b)
 	})
+}
+
+// Many short jobs one after the other, with threads that wake late: none may touch another's arrays.
+func TestPoolUnderPressure(t *testing.T) {
+	threads := Threads()
+	defer SetThreads(threads)
+	SetThreads(4)
+	r := rand.New(rand.NewPCG(19, 20))
+	mats, want := [][]float32{}, [][]float32{}
+	q := random(r, 16)
+	for _, n := range []int{257, 1500, 300, 5000, 513} {
+		m := random(r, n*16)
+		mats, want = append(mats, m), append(want, make([]float32, n))
+		for i := range n {
+			want[len(want)-1][i] = Dot(m[i*16:(i+1)*16], q)
+		}
+	}
+	got := make([]float32, 5000)
+	for i := range 20000 {
+		k := i % len(mats)
+		dst := got[:len(want[k])]
+		DotRows(dst, mats[k], q)
+		if dst[i%len(dst)] != want[k][i%len(dst)] || dst[len(dst)-1] != want[k][len(dst)-1] {
+			t.Fatalf("round %d: wrong", i)
+		}
+	}
 }

@@ -4,6 +4,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 extern const wk_path wk_generic_path;
 #if defined(__x86_64__)
@@ -16,7 +19,7 @@ int wk_paths(const wk_path **out) {
   int n = 0;
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
   if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni"))
     out[n++] = &wk_avx512_path;
@@ -27,15 +30,14 @@ int wk_paths(const wk_path **out) {
 }
 void wk_use(const wk_path *p) { path = p; }
 
-// The pool: a job is chunks 0 … total−1; whoever is free claims the next. A claim is a compare-and-swap on the job's number
-// and the next chunk together, so that a thread that wakes late cannot touch a job that is over.
+// The pool: a job is chunks 0 … total−1; whoever is free claims the next. A claim is a compare-and-swap on the job's number,
+// its total and the next chunk together, so that a thread that wakes late cannot touch a job that is over, nor one to come.
 typedef void (*work)(void *arg, int chunk, int thread);
 static struct {
-  _Atomic uint64_t ticket; // job number << 32 | next chunk
+  _Atomic uint64_t ticket; // job number << 32 | total << 16 | next chunk
   _Atomic int done, sleepers;
   work fn;
   void *arg;
-  _Atomic int total;
   int threads, started;
   pthread_mutex_t mu;
   pthread_cond_t wake;
@@ -48,9 +50,9 @@ static inline void pause_cpu(void) {
 }
 
 static int claim(uint64_t job, int thread) {
-  for (uint64_t t = atomic_load(&pool.ticket); t >> 32 == job && (int)(uint32_t)t < atomic_load(&pool.total);)
+  for (uint64_t t = atomic_load(&pool.ticket); t >> 32 == job && (t & 0xffff) < (t >> 16 & 0xffff);)
     if (atomic_compare_exchange_weak(&pool.ticket, &t, t + 1)) {
-      pool.fn(pool.arg, (int)(uint32_t)t, thread);
+      pool.fn(pool.arg, (int)(t & 0xffff), thread);
       atomic_fetch_add(&pool.done, 1);
       return 1;
     }
@@ -95,6 +97,8 @@ void wk_threads(int n) {
   }
 }
 
+// each runs fn for chunks 0 … total−1, at most MOST_CHUNKS of them, and returns when all are done.
+enum { MOST_CHUNKS = 60000 };
 static void each(work fn, void *arg, int total) {
   if (total <= 1 || pool.threads == 1) {
     for (int i = 0; i < total; i++) fn(arg, i, 0);
@@ -103,9 +107,8 @@ static void each(work fn, void *arg, int total) {
   pool.fn = fn;
   pool.arg = arg;
   atomic_store(&pool.done, 0);
-  atomic_store(&pool.total, total);
-  uint64_t job = (atomic_load(&pool.ticket) >> 32) + 1;
-  atomic_store(&pool.ticket, job << 32);
+  uint64_t job = (uint32_t)((atomic_load(&pool.ticket) >> 32) + 1);
+  atomic_store(&pool.ticket, job << 32 | (uint64_t)total << 16);
   if (atomic_load(&pool.sleepers) > 0) {
     pthread_mutex_lock(&pool.mu);
     pthread_cond_broadcast(&pool.wake);
@@ -135,7 +138,7 @@ static void matmul_chunk(void *arg, int chunk, int thread) {
 }
 void wk_matmul(const wk_out *outs, int nouts, const float *x, wk_act *a, int add) {
   matmul_job j = {outs, nouts, add, 0, x, a};
-  if (a->n >= 8)
+  if (a->n >= 8 && a->n < 16 * MOST_CHUNKS)
     each(quantize_chunk, &j, (a->n + 15) / 16);
   else
     path->quantize(a, x, 0, a->n);
@@ -148,27 +151,38 @@ void wk_matmul(const wk_out *outs, int nouts, const float *x, wk_act *a, int add
 
 void wk_rmsnorm(float *dst, const float *x, const float *w, int n, int d, float eps) { path->rmsnorm(dst, x, w, n, d, eps); }
 
-typedef struct { float *dst; const float *a, *b; int n, step; } ff_job;
+typedef struct { float *dst; const float *a, *b; size_t n, step; } ff_job;
 static void swiglu_chunk(void *arg, int chunk, int thread) {
   ff_job *j = arg;
-  int lo = chunk * j->step, hi = lo + j->step < j->n ? lo + j->step : j->n;
+  size_t lo = chunk * j->step, hi = lo + j->step < j->n ? lo + j->step : j->n;
   path->swiglu(j->dst + lo, j->a + lo, j->b + lo, hi - lo);
 }
 void wk_swiglu(float *dst, const float *gate, const float *up, int n) {
-  ff_job j = {dst, gate, up, n, n > 8192 ? 4096 : n};
-  each(swiglu_chunk, &j, n ? (n + j.step - 1) / j.step : 0);
+  ff_job j = {dst, gate, up, n, n / 256 > 4096 ? n / 256 : 4096};
+  each(swiglu_chunk, &j, (n + j.step - 1) / j.step);
 }
 void wk_rope(float *x, int n, int heads, int dim, const int32_t *pos, const float *cs, const float *sn) { path->rope(x, n, heads, dim, pos, cs, sn); }
 float wk_dot(const float *a, const float *b, int n) { return path->dot(a, b, n); }
 
+typedef struct { const float *x; size_t n; float *top; double *log; } sumexp_job;
+static void sumexp_chunk(void *arg, int chunk, int thread) {
+  sumexp_job *j = arg;
+  path->sumexp(j->x + chunk * j->n, j->n, j->top + chunk, j->log + chunk);
+}
+void wk_sumexp(const float *x, int rows, int n, float *top, double *log) {
+  sumexp_job j = {x, n, top, log};
+  each(sumexp_chunk, &j, rows);
+}
+
+typedef struct { float *dst; const float *mat, *q; size_t rows, n, step; } rows_job;
 static void rows_chunk(void *arg, int chunk, int thread) {
-  ff_job *j = arg;
-  int lo = chunk * 256, hi = lo + 256 < j->step ? lo + 256 : j->step;
-  for (int i = lo; i < hi; i++) j->dst[i] = path->dot(j->a + (size_t)i * j->n, j->b, j->n);
+  rows_job *j = arg;
+  size_t lo = chunk * j->step, hi = lo + j->step < j->rows ? lo + j->step : j->rows;
+  for (size_t i = lo; i < hi; i++) j->dst[i] = path->dot(j->mat + i * j->n, j->q, j->n);
 }
 void wk_dotrows(float *dst, const float *mat, const float *q, int rows, int n) {
-  ff_job j = {dst, mat, q, n, rows};
-  each(rows_chunk, &j, (rows + 255) / 256);
+  rows_job j = {dst, mat, q, rows, n, rows / 256 > 256 ? rows / 256 : 256};
+  each(rows_chunk, &j, (rows + j.step - 1) / j.step);
 }
 
 typedef struct { int m, n, k, ta, lda, tb, ldb, ldc, step; const float *a, *b; float alpha, beta, *c, *pack; size_t per; } gemm_job;
@@ -180,7 +194,8 @@ static void gemm_chunk(void *arg, int chunk, int thread) {
 void wk_gemm(int m, int n, int k, const float *a, int ta, int lda, const float *b, int tb, int ldb, float alpha, float beta, float *c, int ldc) {
   static float *pack;
   static size_t have;
-  gemm_job j = {m, n, k, ta, lda, tb, ldb, ldc, 96, a, b, alpha, beta, c, NULL, 256 * (96 + 32)};
+  int step = m / 4096 > 96 ? (m / 4096 + 5) / 6 * 6 : 96;
+  gemm_job j = {m, n, k, ta, lda, tb, ldb, ldc, step, a, b, alpha, beta, c, NULL, 256 * (size_t)(step + 32)};
   size_t need = j.per * pool.threads;
   if (need > have) {
     free(pack);
@@ -203,10 +218,7 @@ wk_memory *wk_memory_new(int layers, int heads, int dim) {
   return m;
 }
 void wk_memory_free(wk_memory *m) {
-  for (int l = 0; l < m->layers; l++) {
-    free(m->at[l].k);
-    free(m->at[l].v);
-  }
+  free(m->slab);
   free(m->at);
   free(m);
 }
@@ -214,27 +226,29 @@ static int grow(wk_memory *m, int n) {
   if (n <= m->cap) return 1;
   int cap = m->cap ? m->cap : 16;
   while (cap < n) cap += cap < 256 ? cap : 256;
-  size_t size = (size_t)cap * m->heads * m->dim * sizeof(float);
+  size_t head = (size_t)cap * m->dim, had = (size_t)m->cap * m->dim, size = 2 * head * m->heads * m->layers * sizeof(uint16_t);
+  const size_t huge = 1 << 21;
+  uint16_t *slab = aligned_alloc(size < huge ? 64 : huge, size < huge ? (size + 63) & ~(size_t)63 : (size + huge - 1) & ~(huge - 1));
+  if (!slab) return 0;
+#if defined(__linux__)
+  if (size >= huge) madvise(slab, size, MADV_HUGEPAGE);
+#endif
   for (int l = 0; l < m->layers; l++) {
-    float *k = realloc(m->at[l].k, size);
-    if (!k) return 0;
-    m->at[l].k = k;
-    float *v = realloc(m->at[l].v, size);
-    if (!v) return 0;
-    m->at[l].v = v;
+    uint16_t *k = slab + 2 * l * head * m->heads, *v = k + head * m->heads;
+    for (int h = 0; h < m->heads && had; h++) {
+      memcpy(k + h * head, m->at[l].k + h * had, had * sizeof(uint16_t));
+      memcpy(v + h * head, m->at[l].v + h * had, had * sizeof(uint16_t));
+    }
+    m->at[l] = (wk_layer){k, v};
   }
+  free(m->slab);
+  m->slab = slab;
   m->cap = cap;
   return 1;
 }
 int wk_memory_append(wk_memory *m, int layer, const float *k, const float *v, int at, int n) {
   if (!grow(m, at + n)) return 0;
-  int w = m->heads * m->dim;
-  memcpy(m->at[layer].v + (size_t)at * w, v, (size_t)n * w * sizeof(float));
-  for (int i = 0; i < n; i++) {
-    int t = at + i;
-    float *d = m->at[layer].k + (size_t)(t / 16) * w * 16 + t % 16;
-    for (int j = 0; j < w; j++) d[(size_t)j * 16] = k[(size_t)i * w + j];
-  }
+  path->append(m, layer, k, v, at, n);
   if (at + n > m->n) m->n = at + n;
   return 1;
 }

@@ -9,11 +9,11 @@ import (
 	"sync"
 )
 
-// A cache file is 64 KiB that names what follows (magic, size, checksum) and the packed weights. It is made beside its place and
+// A cache file is a page that names what follows (magic, size, checksum) and the packed weights. It is made beside its place and
 // renamed there, so that no reader sees half of one.
 const (
 	cacheMagic = "weave-packed-1\n"
-	cachePage  = 1 << 16
+	cachePage  = 4096
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -40,7 +40,7 @@ func cached(keeping *sync.WaitGroup, dir, hash string, size int, fill func([]byt
 	return buf, nil
 }
 
-// readCache maps a cache file and checks it; a file that is not as it should be is as good as none.
+// readCache reads a cache file and checks it; a file that is not as it should be is as good as none.
 func readCache(path string, size int) ([]byte, bool) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -54,8 +54,12 @@ func readCache(path string, size int) ([]byte, bool) {
 	if st, err := f.Stat(); err != nil || st.Size() != int64(cachePage+size) || binary.LittleEndian.Uint64(head[64:]) != uint64(size) {
 		return nil, false
 	}
-	buf, err := mapped(f, cachePage, size)
+	buf, err := anonymous(size)
 	if err != nil {
+		return nil, false
+	}
+	if _, err := io.ReadFull(f, buf); err != nil {
+		unmap(buf)
 		return nil, false
 	}
 	if crc32.Checksum(buf, castagnoli) != binary.LittleEndian.Uint32(head[72:]) {

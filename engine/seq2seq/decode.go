@@ -159,9 +159,9 @@ func (dec *Decoder) Sample(ctx context.Context, set Sampling, strength float64, 
 	smp := &m.sampler
 	smp.Sampling = set
 	history := make([]int, 0, len(past)+set.MaxTokens)
-	step := func(r *row, logits []float32) {
+	step := func(r *row, logits []float32, logSum float64) {
 		history = append(append(history[:0], past...), r.ids...)
-		id, lp := smp.pick(logits, history, r.rng, m.allow(len(r.ids) == 0))
+		id, lp := smp.pick(logits, logSum, history, r.rng, m.allow(len(r.ids) == 0))
 		r.sum += lp
 		r.n++
 		if id == m.end {
@@ -174,8 +174,10 @@ func (dec *Decoder) Sample(ctx context.Context, set Sampling, strength float64, 
 	if guided {
 		guide(first, m.logits(dec.null.state, 1), strength)
 	}
+	top, logSum := make([]float32, len(rows)), make([]float64, len(rows))
+	kernel.LogSumExp(first, m.w.Vocab, top[:1], logSum)
 	for _, r := range rows {
-		step(r, first)
+		step(r, first, logSum[0])
 	}
 	active := make([]*row, 0, len(rows))
 	var ids, pos []int
@@ -211,12 +213,14 @@ func (dec *Decoder) Sample(ctx context.Context, set Sampling, strength float64, 
 		kernel.RMSNorm(h, x, m.w.Norm, n, m.w.Dim, float32(m.w.Eps))
 		logits := m.logits(h, n)
 		v := m.w.Vocab
-		for i, r := range active {
-			own := logits[i*v : (i+1)*v]
-			if guided {
-				guide(own, logits[(len(active)+i)*v:(len(active)+i+1)*v], strength)
+		if guided {
+			for i := range active {
+				guide(logits[i*v:(i+1)*v], logits[(len(active)+i)*v:(len(active)+i+1)*v], strength)
 			}
-			step(r, own)
+		}
+		kernel.LogSumExp(logits, v, top[:len(active)], logSum)
+		for i, r := range active {
+			step(r, logits[i*v:(i+1)*v], logSum[i])
 		}
 	}
 	out := make([]Draft, len(rows))
@@ -278,6 +282,8 @@ func (dec *Decoder) Score(texts []string) []Likelihood {
 	m := dec.m
 	out := make([]Likelihood, 0, len(texts))
 	first := slices.Clone(m.logits(dec.with.state, 1))
+	top, logSum := make([]float32, 1), make([]float64, 1)
+	kernel.LogSumExp(first, m.w.Vocab, top, logSum)
 	const most = 256 // tokens a pass
 	for next := 0; next < len(texts); {
 		var ids, pos []int
@@ -310,9 +316,9 @@ func (dec *Decoder) Score(texts []string) []Likelihood {
 		for _, t := range rows {
 			l := Likelihood{Tokens: len(t) + 1}
 			if len(t) == 0 {
-				l.Sum = m.sampler.logProb(first, m.end)
+				l.Sum = float64(first[m.end]) - logSum[0]
 			} else {
-				l.Sum = m.sampler.logProb(first, t[0])
+				l.Sum = float64(first[t[0]]) - logSum[0]
 				for range t {
 					l.Sum += logp[at]
 					at++
@@ -340,12 +346,14 @@ func (m *Model) nextLogProbs(h []float32, ids []int, rows [][]int) []float64 {
 		}
 	}
 	const chunk = 16 // rows of logits held at once
+	top, logSum := make([]float32, chunk), make([]float64, chunk)
 	d, v := m.w.Dim, m.w.Vocab
 	for at := 0; at < len(next); at += chunk {
 		n := min(chunk, len(next)-at)
 		logits := m.logits(h[at*d:(at+n)*d], n)
+		kernel.LogSumExp(logits, v, top[:n], logSum)
 		for i := range n {
-			out = append(out, m.sampler.logProb(logits[i*v:(i+1)*v], next[at+i]))
+			out = append(out, float64(logits[i*v+next[at+i]])-logSum[i])
 		}
 	}
 	return out

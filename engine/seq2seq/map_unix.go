@@ -4,7 +4,6 @@ package seq2seq
 
 import (
 	"fmt"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,12 +14,8 @@ func anonymous(size int) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("no memory for a model of %d MB: %w; close other programs", size>>20, err)
 	}
+	hugePages(b)
 	return b, nil
-}
-
-// mapped maps size bytes of a file from offset, a multiple of the page size, to be read only.
-func mapped(f *os.File, offset int64, size int) ([]byte, error) {
-	return unix.Mmap(int(f.Fd()), offset, size, unix.PROT_READ, unix.MAP_SHARED)
 }
 
 func unmap(b []byte) { _ = unix.Munmap(b) }

@@ -25,9 +25,8 @@ func DefaultSampling() Sampling {
 	return Sampling{Temperature: 0.7, TopP: 0.9, TopK: 40, MaxTokens: 48, DRYMultiplier: 0.8, DRYBase: 1.75, DRYAllowed: 2}
 }
 
-// far is how much less likely than the best a token can be and still count in a sum of probabilities: e^-16 of 49,152 tokens
-// is under 0.6 % of the best one's.
-const far = 16
+// most is how many of the likeliest tokens are looked at when TopK does not say.
+const most = 256
 
 // choice is a token with its logit.
 type choice struct {
@@ -39,53 +38,27 @@ type choice struct {
 type sampler struct {
 	Sampling
 	breakers map[int]bool
-	near     []choice
+	near     []choice // the likeliest tokens, best first
 	prob     []float64
 }
 
-// pick returns a token for one row of logits [V] and its log-probability at temperature 1 without penalties. history is what
-// was said, oldest first: the recent dialogue and this reply so far; allow, where not nil, rules tokens out.
-func (s *sampler) pick(logits []float32, history []int, rng *rand.Rand, allow func(int) bool) (token int, logprob float64) {
-	s.collect(logits)
-	logZ := s.logSum(1)
+// pick returns a token for one row of logits [V], whose log Σ eˣ is given, and its log-probability at temperature 1 without
+// penalties. history is what was said, oldest first: the recent dialogue and this reply so far; allow rules tokens out.
+func (s *sampler) pick(logits []float32, logSum float64, history []int, rng *rand.Rand, allow func(int) bool) (token int, logprob float64) {
+	n := most
+	if s.TopK > 0 {
+		n = s.TopK
+	}
+	s.collect(logits, n+16, allow) // some more, for those that penalties move down
 	if s.DRYMultiplier > 0 {
 		s.penalise(history)
+		slices.SortFunc(s.near, order)
 	}
-	if allow != nil {
-		kept := s.near[:0]
-		for _, c := range s.near {
-			if allow(c.id) {
-				kept = append(kept, c)
-			}
-		}
-		s.near = kept
-	}
-	if len(s.near) == 0 { // everything near was ruled out: take the best that is allowed
-		best := -1
-		for i, l := range logits {
-			if (best < 0 || l > logits[best]) && (allow == nil || allow(i)) {
-				best = i
-			}
-		}
-		return best, float64(logits[best]) - logZ
-	}
-	slices.SortFunc(s.near, func(a, b choice) int {
-		switch {
-		case a.logit > b.logit:
-			return -1
-		case a.logit < b.logit:
-			return 1
-		}
-		return a.id - b.id
-	})
 	if s.Temperature <= 0 {
 		id := s.near[0].id
-		return id, float64(logits[id]) - logZ
+		return id, float64(logits[id]) - logSum
 	}
-	n := len(s.near)
-	if s.TopK > 0 {
-		n = min(n, s.TopK)
-	}
+	n = min(n, len(s.near))
 	s.prob = slices.Grow(s.prob[:0], n)[:n]
 	sum := 0.0
 	for i := range n {
@@ -103,40 +76,36 @@ func (s *sampler) pick(logits []float32, history []int, rng *rand.Rand, allow fu
 		i++
 	}
 	id := s.near[i].id
-	return id, float64(logits[id]) - logZ
+	return id, float64(logits[id]) - logSum
 }
 
-// collect gathers the tokens within far of the best.
-func (s *sampler) collect(logits []float32) {
-	best := logits[0]
-	for _, l := range logits {
-		best = max(best, l)
+// order puts likelier tokens first, and the lower id on ties.
+func order(a, b choice) int {
+	switch {
+	case a.logit > b.logit:
+		return -1
+	case a.logit < b.logit:
+		return 1
 	}
+	return a.id - b.id
+}
+
+// collect gathers the n likeliest tokens that are allowed, best first. At least one is.
+func (s *sampler) collect(logits []float32, n int, allow func(int) bool) {
 	s.near = s.near[:0]
+	least := float32(math.Inf(-1))
 	for i, l := range logits {
-		if l > best-far {
+		if l > least && allow(i) {
 			s.near = append(s.near, choice{i, l})
+			if len(s.near) >= 4*n { // keep the best n of what was gathered
+				slices.SortFunc(s.near, order)
+				s.near = s.near[:n]
+				least = s.near[n-1].logit
+			}
 		}
 	}
-}
-
-// logSum is log Σ exp(l/t) over the collected tokens.
-func (s *sampler) logSum(t float64) float64 {
-	best := s.near[0].logit
-	for _, c := range s.near {
-		best = max(best, c.logit)
-	}
-	sum := 0.0
-	for _, c := range s.near {
-		sum += math.Exp(float64(c.logit-best) / t)
-	}
-	return float64(best)/t + math.Log(sum)
-}
-
-// logProb returns log softmax(logits)[token].
-func (s *sampler) logProb(logits []float32, token int) float64 {
-	s.collect(logits)
-	return float64(logits[token]) - s.logSum(1)
+	slices.SortFunc(s.near, order)
+	s.near = s.near[:min(n, len(s.near))]
 }
 
 // dryLongest bounds how far back a repeated sequence is followed.
