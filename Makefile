@@ -21,7 +21,7 @@ test: ## every test, without network
 lint: ## formatting, vet, staticcheck
 	@test -z "$$(gofmt -l cmd engine saves stories tui)" || { gofmt -l cmd engine saves stories tui; exit 1; }
 	$(GO) vet ./...
-	$(GO) run honnef.co/go/tools/cmd/staticcheck@2026.1 ./...
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.7.0 ./...
 
 bench: build ## Go benchmarks of kernels, decoding, retrieval and drawing, then the whole program
 	$(GO) test -run '^$$' -bench . -benchtime 0.5s ./engine/kernel ./engine/seq2seq ./engine/persona ./saves ./tui
@@ -31,7 +31,7 @@ golden: ## draw the golden screens again; read the difference before you commit 
 	$(GO) test ./tui/... -update
 
 demo: build ## record the real screen into an SVG for the README
-	$(GO) run ./cmd/weave/demo -o cmd/weave/demo/screen.svg ./bin/weave
+	./cmd/weave/demo/record.sh ./bin/weave cmd/weave/demo/screen.svg
 
 train: ## tune the adapter with the PyTorch twin (see README, "Training")
 	python3 engine/seq2seq/twin/train.py --help

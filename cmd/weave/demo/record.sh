@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Plays a few turns in a real terminal (tmux) and draws its screen as an SVG: record.sh PROGRAM OUT.svg
+set -euo pipefail
+program=$(realpath "$1") out=$2
+command -v tmux >/dev/null || { echo "make demo needs tmux: install it and try again" >&2; exit 1; }
+data=$(mktemp -d)
+trap 'tmux -L weave-demo kill-server 2>/dev/null || true; rm -rf "$data"' EXIT
+say() { tmux -L weave-demo send-keys -l "$1"; sleep 0.3; tmux -L weave-demo send-keys Enter; }
+screen() { tmux -L weave-demo capture-pane -p; }
+# settled waits until the screen has stood still for two seconds.
+settled() { local before="" same=0; for _ in $(seq 120); do sleep 0.5; now=$(screen); if [ "$now" = "$before" ]; then same=$((same + 1)); else same=0; fi; [ $same -ge 4 ] && return; before=$now; done; }
+tmux -L weave-demo -f /dev/null new-session -d -x 100 -y 30 "env TERM=xterm-256color COLORTERM=truecolor WEAVE_DATA=$data $program play drowned-library --seed 7"
+tmux -L weave-demo set -g default-terminal xterm-256color
+settled
+for line in "hello, who are you?" "whats in the locked cabinet??" "my grandmother used to bring me here" "/blend captain 0.4"; do say "$line"; settled; done
+say "can i help you move the books?"; settled
+tmux -L weave-demo capture-pane -e -p >"$data/screen.ans"
+go run github.com/charmbracelet/freeze@v0.2.2 "$data/screen.ans" --language ansi --output "$out" --font.family monospace --theme dracula --padding 16 --border.radius 6
+echo "$out"
