@@ -65,6 +65,14 @@ class Heldout:
         return dict(heldout=out[0], heldout_null=out[1])
 
 
+def native_bfloat16():
+    """Whether the processor multiplies bfloat16 itself; without that it is several times slower than float32."""
+    try:
+        return "avx512_bf16" in open("/proc/cpuinfo").read()
+    except OSError:
+        return False
+
+
 def save(path, **parts):
     torch.save(parts, path + ".tmp")
     os.replace(path + ".tmp", path)
@@ -93,7 +101,7 @@ def tune(m, enc, args, params, virtual):
     frozen = {n for n, _ in m.named_buffers()}
     saved = tested = began
     while True:
-        batches = data.epoch(records, enc, 100 + st["epoch"])
+        batches = data.epoch(records, enc, 100 + st["epoch"], args.batch // args.parts)
         while st["at"] < len(batches):
             done = (st["used"] + time.time() - began) / (args.minutes * 60)
             if time.time() - tested > 900 or done >= 1:
@@ -110,18 +118,20 @@ def tune(m, enc, args, params, virtual):
             lr = args.lr * min(1, (st["step"] + 1) / 40) * (0.1 + 0.45 * (1 + math.cos(math.pi * min(1, done))))
             for g in opt.param_groups:
                 g["lr"] = lr
-            slots, rows = batches[st["at"]]
-            rng, t = random.Random(st["step"]), time.time()
-            b = data.collate(rows, [not virtual and rng.random() < 0.12 for _ in rows], slots, virtual)
-            loss = reply_loss(m, b)
-            loss.backward()
+            rng, t, loss, n = random.Random(st["step"]), time.time(), 0.0, 0
+            some = batches[st["at"] : st["at"] + args.parts]
+            for slots, rows in some:
+                b = data.collate(rows, [not virtual and rng.random() < 0.12 for _ in rows], slots, virtual)
+                part = reply_loss(m, b) / len(some)
+                part.backward()
+                loss += part.item()
+                n += sum(len(r[0]["id"]) for r in rows) + sum(len(d) for r in rows for d in r[2])
             norm = torch.nn.utils.clip_grad_norm_(params, 1.0)
             opt.step()
             opt.zero_grad(set_to_none=True)
             st["step"] += 1
-            st["at"] += 1
-            n = sum(len(r[0]["id"]) for r in rows) + sum(len(d) for r in rows for d in r[2])
-            note(step=st["step"], loss=round(loss.item(), 4), norm=round(float(norm), 3), tokens=n, per_s=round(n / (time.time() - t)), done=round(done, 4))
+            st["at"] += len(some)
+            note(step=st["step"], loss=round(loss, 4), norm=round(float(norm), 3), tokens=n, per_s=round(n / (time.time() - t)), done=round(done, 4))
         st["epoch"] += 1
         st["at"] = 0
 
@@ -136,12 +146,16 @@ def main():
     ap.add_argument("--minutes", type=float, default=80)
     ap.add_argument("--tokens", type=float, default=250_000, help="heads: how much text to read for features")
     ap.add_argument("--memory", type=float, default=12, help="gigabytes after which a run starts anew from its checkpoint")
+    ap.add_argument("--batch", type=int, default=5120, help="tokens of an optimiser's step")
+    ap.add_argument("--parts", type=int, default=2, help="parts in which a step is read, one after the other, to save memory")
     ap.add_argument("--lr", type=float, default=1e-3)
+    ap.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16" if native_bfloat16() else "float32",
+                    help="of the frozen weights and the arithmetic; float32 where the processor has no bfloat16 products")
     args = ap.parse_args()
     os.makedirs(args.out, exist_ok=True)
     torch.manual_seed(1)
     torch.set_num_threads(os.cpu_count())
-    m, enc = model.load(args.base), data.Encoder(model.tokenizer(args.base))
+    m, enc = model.load(args.base, getattr(torch, args.dtype)), data.Encoder(model.tokenizer(args.base))
 
     def resume(stage):
         m.load_state_dict(torch.load(f"{args.out}/{stage}.pt")["model"], strict=False)
