@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/personaweave/personaweave/engine"
+	"github.com/personaweave/personaweave/engine/kernel"
 	"github.com/personaweave/personaweave/tui"
 )
 
@@ -92,7 +93,7 @@ func (a *app) play(ctx context.Context, f playFlags) error {
 		defer out.Flush()
 		return tui.Plain(ctx, game, in, flushing{out}, tui.PlainOptions{Story: f.story, New: fresh, Seed: f.seed, Echo: f.script != "", Export: func(t *engine.Talk) (string, error) { return game.Markdown(t), nil }})
 	}
-	return tui.Run(ctx, game, tui.Options{Story: f.story, New: fresh, Seed: f.seed, Export: a.export})
+	return tui.Run(ctx, game, tui.Options{Story: f.story, New: fresh, Seed: f.seed, Info: fmt.Sprintf("%s · %d threads", kernel.Name(), kernel.Threads()), Export: a.export})
 }
 
 // flushing writes at once what is written.
