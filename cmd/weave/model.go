@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/personaweave/personaweave/engine"
 	"github.com/personaweave/personaweave/engine/kernel"
+	"github.com/personaweave/personaweave/engine/persona"
 	"github.com/personaweave/personaweave/engine/seq2seq"
 )
 
@@ -102,7 +104,27 @@ func (a *app) modelCmd() *cobra.Command {
 		fmt.Fprintf(a.out, "%.0f\n", since(begin))
 		return nil
 	}}
-	return group("model", "The model's bench", list, check, use, ready)
+	vectors := &cobra.Command{Use: "vectors FILE", Short: "Write the vectors of the library's example lines, as they ship", Args: argCount(1, 1, "FILE"), RunE: func(c *cobra.Command, args []string) error {
+		l, err := a.content()
+		if err != nil {
+			return err
+		}
+		lines, err := l.Examples(true)
+		if err != nil {
+			return err
+		}
+		all, err := persona.Fill(c.Context(), a.think(), nowhere{}, nil, lines, func(done, of int) { fmt.Fprintf(a.errs, "\r%d of %d ", done, of) })
+		fmt.Fprintln(a.errs)
+		if err != nil {
+			return err
+		}
+		f, err := os.Create(args[0])
+		if err != nil {
+			return &engine.Error{Code: engine.Unwritable, Message: fmt.Sprintf("cannot write %s: %v", args[0], err), Hint: "give another file"}
+		}
+		return errors.Join(persona.NewVectors(a.mind.Model(), all).Write(f), f.Close())
+	}}
+	return group("model", "The model's bench", list, check, use, ready, vectors)
 }
 
 // started is when this process started, by Linux's account of it in hundredths of a second since boot; otherwise now.
