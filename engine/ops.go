@@ -14,8 +14,12 @@ type Readier interface {
 
 // Ready waits until the model can speak.
 func (e *Engine) Ready(ctx context.Context) error {
-	if r, ok := e.Mind.(Readier); ok {
-		return r.Ready(ctx)
+	for _, part := range []any{e.Mind, e.Retriever} {
+		if r, ok := part.(Readier); ok {
+			if err := r.Ready(ctx); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

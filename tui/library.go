@@ -287,7 +287,7 @@ func (m *model) libraryView(width, height int) []string {
 	case m.unready != nil:
 		state = "the model cannot speak"
 	case !m.ready:
-		state = "waking the cast" + strings.Repeat(".", m.beat%4)
+		state = m.waking()
 	}
 	lines := []string{theme.Ends(" "+t.Title.Render("Personaweave"), t.Dim.Render(state), width-1)}
 	roomy := height >= 14

@@ -201,7 +201,7 @@ func (m *model) tick() tea.Cmd {
 	switch {
 	case m.page == pageScene && m.moving():
 		every = frame
-	case m.doing != nil && m.doing.kind.slow(), m.page == pageScene && !m.ready && m.unready == nil:
+	case m.doing != nil && m.doing.kind.slow(), !m.ready && m.unready == nil:
 		every = pulse
 	}
 	if m.ticking || every == 0 {

@@ -17,12 +17,14 @@ import (
 
 // Options say where the screen begins.
 type Options struct {
-	Story   string           // story id to play; empty: begin in the library, unless Session
-	Session int64            // the save to resume; 0: the newest of the story, unless New
-	New     bool             // begin the story anew
-	Seed    uint64           // of the first talk that is begun; those after it count on from there
-	Info    string           // one line about model and kernel, shown in the library; may be empty
-	Clock   func() time.Time // nil: time.Now
+	Story   string // story id to play; empty: begin in the library, unless Session
+	Session int64  // the save to resume; 0: the newest of the story, unless New
+	New     bool   // begin the story anew
+	Seed    uint64 // of the first talk that is begun; those after it count on from there
+	Info    string // one line about model and kernel, shown in the library; may be empty
+	// Waking tells what is being made ready, where it takes long; nil or empty: nothing to tell. It must not block.
+	Waking func() string
+	Clock  func() time.Time // nil: time.Now
 	// Export writes a talk as a transcript and returns where; nil: there is no /export.
 	Export func(*engine.Talk) (path string, err error)
 }

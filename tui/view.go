@@ -114,10 +114,20 @@ func (m *model) tail() []string {
 			name, style := m.who(who)
 			out = append(out, m.transcript.Tail(name, style.Bold(true), m.theme.Dim, dots)...)
 		case !m.ready:
-			out = append(out, m.transcript.Tail("", m.theme.Dim, m.theme.Dim, "the cast is waking "+dots)...)
+			out = append(out, m.transcript.Tail("", m.theme.Dim, m.theme.Dim, m.waking()+" "+dots)...)
 		}
 	}
 	return out
+}
+
+// waking tells what a reply must wait for before the cast can speak.
+func (m *model) waking() string {
+	if m.options.Waking != nil {
+		if s := m.options.Waking(); s != "" {
+			return s
+		}
+	}
+	return "waking the cast"
 }
 
 // View draws the screen.

@@ -6,8 +6,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/adrg/xdg"
+	"golang.org/x/term"
 
 	"github.com/personaweave/personaweave/engine"
 	"github.com/personaweave/personaweave/engine/gguf"
@@ -24,12 +26,14 @@ type app struct {
 	in        io.Reader
 	out, errs io.Writer
 	modelPath string
+	screen    bool // the whole terminal is the screen's
 
 	library *stories.Library
 	store   *saves.Saves
 	mind    *persona.Mind
 	shelf   *persona.Shelf
 	game    *engine.Engine
+	filling atomic.Pointer[string] // how far the examples' vectors are; nil: nothing to tell
 }
 
 func (a *app) close() {
@@ -150,11 +154,25 @@ func (a *app) engine(store engine.Store, examples engine.ExampleStore, heldOut b
 				return nil, err
 			}
 		}
-		return persona.Fill(context.Background(), mind, examples, shipped, lines, nil)
+		defer a.filling.Store(nil)
+		return persona.Fill(context.Background(), mind, examples, shipped, lines, a.fill)
 	})
 	a.game = engine.New(engine.Deps{Content: content, Store: store, Mind: mind, Retriever: a.shelf, Tracker: reward.NewTracker(mind),
 		Judge: &reward.Judge{Mind: mind, Retriever: a.shelf, W: reward.DefaultWeights(), Scale: 12}})
 	return a.game, nil
+}
+
+// fill tells how far the examples are: to the screen that asks, and on a terminal without one.
+func (a *app) fill(done, of int) {
+	s := fmt.Sprintf("reading the examples, %d of %d", done, of)
+	a.filling.Store(&s)
+	if f, ok := a.errs.(*os.File); ok && !a.screen && term.IsTerminal(int(f.Fd())) {
+		end := ""
+		if done == of {
+			end = "\r\x1b[K"
+		}
+		fmt.Fprintf(f, "\r%s %s", s, end)
+	}
 }
 
 // open is engine over the player's saves.

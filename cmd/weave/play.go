@@ -75,6 +75,7 @@ func (a *app) play(ctx context.Context, f playFlags) error {
 	if !f.plain && !terminal(a.in, a.out) {
 		f.plain = true
 	}
+	a.screen = !f.plain
 	game, err := a.open()
 	if err != nil {
 		return err
@@ -93,7 +94,13 @@ func (a *app) play(ctx context.Context, f playFlags) error {
 		defer out.Flush()
 		return tui.Plain(ctx, game, in, flushing{out}, tui.PlainOptions{Story: f.story, New: fresh, Seed: f.seed, Echo: f.script != "", Export: func(t *engine.Talk) (string, error) { return game.Markdown(t), nil }})
 	}
-	return tui.Run(ctx, game, tui.Options{Story: f.story, New: fresh, Seed: f.seed, Info: fmt.Sprintf("%s · %d threads", kernel.Name(), kernel.Threads()), Export: a.export})
+	waking := func() string {
+		if s := a.filling.Load(); s != nil {
+			return *s
+		}
+		return ""
+	}
+	return tui.Run(ctx, game, tui.Options{Waking: waking, Story: f.story, New: fresh, Seed: f.seed, Info: fmt.Sprintf("%s · %d threads", kernel.Name(), kernel.Threads()), Export: a.export})
 }
 
 // flushing writes at once what is written.

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"maps"
 	"math"
+	"slices"
 
 	"github.com/personaweave/personaweave/engine"
 )
@@ -64,7 +66,7 @@ func (v *Vectors) Find(e engine.Example) (engine.StoredExample, bool) {
 	return engine.StoredExample{Example: e, Response: part(0), Voice: part(1), Line: part(2)}, true
 }
 
-// WriteTo writes the vectors; ReadVectors reads them.
+// Write writes the vectors; ReadVectors reads them.
 func (v *Vectors) Write(w io.Writer) error {
 	z := gzip.NewWriter(w)
 	if _, err := fmt.Fprintf(z, "%s%-16.16s", vectorsMagic, v.Model); err != nil {
@@ -73,11 +75,11 @@ func (v *Vectors) Write(w io.Writer) error {
 	if err := binary.Write(z, binary.LittleEndian, uint32(len(v.of))); err != nil {
 		return err
 	}
-	for k, q := range v.of {
+	for _, k := range slices.Sorted(maps.Keys(v.of)) {
 		if err := binary.Write(z, binary.LittleEndian, k); err != nil {
 			return err
 		}
-		if err := binary.Write(z, binary.LittleEndian, q); err != nil {
+		if err := binary.Write(z, binary.LittleEndian, v.of[k]); err != nil {
 			return err
 		}
 	}
@@ -141,6 +143,12 @@ func (s *Shelf) Index(ctx context.Context) (*Index, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// Ready waits until examples can be found.
+func (s *Shelf) Ready(ctx context.Context) error {
+	_, err := s.Index(ctx)
+	return err
 }
 
 // Retrieve finds examples; see Index.Retrieve.
