@@ -213,7 +213,7 @@ func (m *model) cards() []card {
 	case sectionSaves:
 		for i := range l.sessions {
 			s := &l.sessions[i]
-			c := card{title: m.saveTitle(s), right: turns(s.Turns) + " · " + ago(m.now(), s.Played)}
+			c := card{title: m.saveTitle(s), right: m.played(s)}
 			for _, st := range l.stories {
 				if st.ID == s.Story {
 					c.about = m.standing(st, s)
@@ -235,6 +235,14 @@ func (m *model) cards() []card {
 		}
 	}
 	return out
+}
+
+// played says how much was played, and when.
+func (m *model) played(s *engine.Session) string {
+	if when := ago(m.now(), s.Played); when != "" {
+		return turns(s.Turns) + " · " + when
+	}
+	return turns(s.Turns)
 }
 
 // standing says where a save stands in its story.
@@ -261,7 +269,7 @@ func (m *model) standing(st *engine.Story, s *engine.Session) string {
 func (m *model) progress(s *engine.Story) string {
 	for i := range m.library.sessions {
 		if p := &m.library.sessions[i]; p.Story == s.ID {
-			return turns(p.Turns) + " · " + ago(m.now(), p.Played)
+			return m.played(p)
 		}
 	}
 	var names []string
@@ -329,7 +337,14 @@ func (m *model) card(c card, chosen bool, width int) []string {
 	if chosen {
 		mark, title = " "+t.Accent.Render("›")+" ", t.Accent.Bold(true).Render(theme.Clean(c.title))
 	}
-	lines := []string{theme.Ends(mark+title, t.Dim.Render(theme.Clean(c.right)), width-2)}
+	right := t.Dim.Render(theme.Clean(c.right))
+	if theme.Width(mark+title)+theme.Width(right)+3 > width {
+		right = ""
+	}
+	lines := []string{theme.Ends(mark+title, right, width-2)}
+	if theme.Clean(c.about) == "" {
+		return append(lines, "")
+	}
 	about := theme.Wrap(theme.Clean(c.about), min(88, width-6))
 	if most := 1; !chosen && len(about) > most {
 		about = []string{theme.Fit(about[0]+"…", width-6)}

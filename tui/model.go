@@ -166,7 +166,7 @@ func (m *model) press(msg tea.KeyMsg) tea.Cmd {
 	case key.Matches(msg, m.keys.Suspend):
 		return tea.Suspend
 	}
-	if msg.Type != tea.KeyRunes && msg.Type != tea.KeySpace {
+	if msg.Type != tea.KeyRunes && msg.Type != tea.KeySpace || msg.Alt {
 		m.notice = ""
 	}
 	switch {

@@ -84,6 +84,12 @@ func (f *plainFake) add(t *engine.Talk, nodes ...engine.Node) *engine.Talk {
 func (f *plainFake) keep(t *engine.Talk) *engine.Talk {
 	t.Session.Head = t.Path[len(t.Path)-1].ID
 	f.branches[t.Session.Branch] = t.Session.Head
+	t.Session.Turns, t.Session.Scene = 0, t.State().Scene
+	for _, n := range t.Path {
+		if n.Kind == engine.Player {
+			t.Session.Turns++
+		}
+	}
 	f.sessions[t.Session.ID-1] = t.Session
 	return t
 }
@@ -105,7 +111,7 @@ func (f *plainFake) Start(_ context.Context, story string, seed uint64) (*engine
 	}
 	f.branches = map[string]int64{}
 	f.sessions = append(f.sessions, engine.Session{ID: int64(len(f.sessions) + 1), Story: story, Seed: seed, Branch: "main"})
-	st := engine.State{Scene: "room", Strength: 1, Targets: map[string]engine.Blend{"wren": engine.Pure("wren")}}
+	st := engine.State{Scene: "room", Strength: 1, Targets: map[string]engine.Blend{"wren": engine.Pure("wren")}, Blends: map[string]engine.Blend{"wren": engine.Pure("wren")}}
 	t := &engine.Talk{Story: s, Session: f.sessions[len(f.sessions)-1]}
 	return f.add(t, engine.Node{Kind: engine.Narration, Text: s.Scenes[0].Opening, State: st}), nil
 }
