@@ -237,11 +237,14 @@ def forward(m, b):
     return m(b["ids"], b["pos"], b["mask"].to(dt), past)[0], reading
 
 
-def epoch(records, enc, seed, tokens=5120, share=0.15):
-    """Batches of one pass over the records: characters three times, short answers one and a half times, chat a share of all."""
+TIMES = {"chat": 1, "cast": 4, "walkons": 0.6, "walkons2": 0.6}  # how often a source is read in a pass; of the SHORT ones, 1.5
+
+
+def epoch(records, enc, seed, tokens=5120, share=0.08):
+    """Batches of one pass over the records, each source as often as TIMES says, chat a share of all."""
     rng, ours, public = random.Random(seed), [], []
     for r in records:
-        times = {"chat": 1, "cast": 3}.get(r["source"], 1.5 if r["source"] in SHORT else 1)
+        times = TIMES.get(r["source"], 1.5 if r["source"] in SHORT else 1)
         (public if r["source"] == "chat" else ours).extend([r] * (int(times) + (rng.random() < times - int(times))))
     rows = [(row(r, enc, rng), len(r["descs"])) for r in ours]
     left = share / (1 - share) * sum(len(x[0]["id"]) for x, _ in rows)
