@@ -115,7 +115,7 @@ def tune(m, enc, args, params, virtual):
                 return
             if full:  # malloc keeps what it once had: start anew from the checkpoint
                 os.execv(sys.executable, [sys.executable] + sys.argv)
-            lr = args.lr * min(1, (st["step"] + 1) / 40) * (0.1 + 0.45 * (1 + math.cos(math.pi * min(1, done))))
+            lr = args.lr * min(1, (st["step"] + 1) / 20) * (0.1 + 0.45 * (1 + math.cos(math.pi * min(1, done))))
             for g in opt.param_groups:
                 g["lr"] = lr
             rng, t, loss, n = random.Random(st["step"]), time.time(), 0.0, 0
