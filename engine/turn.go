@@ -228,7 +228,7 @@ func (e *Engine) casework(ctx context.Context, m Moment, want []float32) (Case, 
 	c := Case{Prompt: m.Prompt, Want: want, Goals: m.Goals, Distance: m.Distance, Used: m.Used}
 	in := map[string]bool{}
 	for _, w := range m.Prompt.Blend {
-		v, err := e.prototype(ctx, w.ID, w.Description)
+		v, err := e.Prototype(ctx, w.ID, w.Description)
 		if err != nil {
 			return c, err
 		}
@@ -239,7 +239,7 @@ func (e *Engine) casework(ctx context.Context, m Moment, want []float32) (Case, 
 		if in[p.ID] {
 			continue
 		}
-		v, err := e.prototype(ctx, p.ID, p.Description)
+		v, err := e.Prototype(ctx, p.ID, p.Description)
 		if err != nil {
 			return c, err
 		}
@@ -248,8 +248,8 @@ func (e *Engine) casework(ctx context.Context, m Moment, want []float32) (Case, 
 	return c, nil
 }
 
-// prototype is a persona's point in persona space: its description's vector, drawn to the centre of its written lines.
-func (e *Engine) prototype(ctx context.Context, id, description string) ([]float32, error) {
+// Prototype is a persona's point in persona space: its description's vector, drawn to the centre of its written lines.
+func (e *Engine) Prototype(ctx context.Context, id, description string) ([]float32, error) {
 	p, err := e.Mind.PersonaVector(ctx, description)
 	if err != nil {
 		return nil, err

@@ -21,6 +21,9 @@ import (
 	"github.com/personaweave/personaweave/stories"
 )
 
+// classifierScale is the scale of the persona classifier's softmax in play.
+const classifierScale = 12
+
 // app holds what commands share; parts are made when a command first asks for them.
 type app struct {
 	in        io.Reader
@@ -158,7 +161,7 @@ func (a *app) engine(store engine.Store, examples engine.ExampleStore, heldOut b
 		return persona.Fill(context.Background(), mind, examples, shipped, lines, a.fill)
 	})
 	a.game = engine.New(engine.Deps{Content: content, Store: store, Mind: mind, Retriever: a.shelf, Tracker: reward.NewTracker(mind),
-		Judge: &reward.Judge{Mind: mind, Retriever: a.shelf, W: reward.DefaultWeights(), Scale: 12}})
+		Judge: &reward.Judge{Mind: mind, Retriever: a.shelf, W: reward.DefaultWeights(), Scale: classifierScale}})
 	return a.game, nil
 }
 

@@ -45,7 +45,7 @@ func (a *app) personaCmd() *cobra.Command {
 		}
 		return nil
 	}}
-	return group("persona", "The writer's bench for characters", list, show, a.newCmd("persona", "personas", stories.NewPersona), a.checkCmd("persona"))
+	return group("persona", "The writer's bench for characters", list, show, a.sweepCmd(), a.newCmd("persona", "personas", stories.NewPersona), a.checkCmd("persona"))
 }
 
 func (a *app) storyCmd() *cobra.Command {

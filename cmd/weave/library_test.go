@@ -81,7 +81,7 @@ func TestWalkthroughsWithTheModel(t *testing.T) {
 	t.Cleanup(func() { _ = store.Close() })
 	none := persona.NewIndex(nil)
 	e := engine.New(engine.Deps{Content: l, Store: store, Mind: mind, Retriever: none, Tracker: reward.NewTracker(mind),
-		Judge: &reward.Judge{Mind: mind, Retriever: none, W: reward.DefaultWeights(), Scale: 12}})
+		Judge: &reward.Judge{Mind: mind, Retriever: none, W: reward.DefaultWeights(), Scale: classifierScale}})
 	t.Cleanup(e.Close)
 	ctx := t.Context()
 	for _, s := range l.Stories() {
