@@ -2,6 +2,8 @@ package engine
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -50,7 +52,8 @@ func (e *Engine) follow(t *Talk, st *State, turn int64, emit func(Event)) (nodes
 			return append(nodes, more...), true, err
 		}
 	}
-	for id, end := range t.Story.Endings {
+	for _, id := range slices.Sorted(maps.Keys(t.Story.Endings)) {
+		end := t.Story.Endings[id]
 		if end.When == nil {
 			continue
 		}
