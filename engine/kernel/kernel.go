@@ -30,7 +30,7 @@ var state struct {
 	paths   []*C.wk_path
 	path    *C.wk_path
 	threads int
-	q       []int8
+	q       []int16
 	scale   []float32
 	base    []int32
 	scratch []float32

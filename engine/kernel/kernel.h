@@ -9,8 +9,8 @@ enum { PACKED = ROWS * GROUP + ROWS * 2 };               // bytes of one block o
 
 typedef struct { float *dst; const uint8_t *w; int rows; } wk_out;
 
-// Quantised activations: q [n, cols], scale and base [n, cols/GROUP]; base is −128 times the group's sum.
-typedef struct { int8_t *q; float *scale; int32_t *base; int n, cols; } wk_act;
+// Quantised activations: q [n, cols] in the path's own form, at most 2 bytes each; scale and base [n, cols/GROUP]; base is −128 times the group's sum.
+typedef struct { void *q; float *scale; int32_t *base; int n, cols; } wk_act;
 
 // Keys and values of one layer in binary16, each head's on its own, cap tokens apart. Keys stand in blocks of 16 tokens:
 // [head][block][dim][16]; values [head][token][dim].

@@ -365,6 +365,41 @@ func TestAttend(t *testing.T) {
 	})
 }
 
+// A token's attention is the same bits alone, with the other tokens of its lane, and beside other lanes.
+func TestAttendDoesNotDependOnBatch(t *testing.T) {
+	everyPath(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(21, 22))
+		for _, per := range []int{1, 2, 3} {
+			kvh, dim := 2, 48
+			heads, w := per*kvh, kvh*dim
+			shared := NewMemory(1, kvh, dim)
+			shared.Append(0, random(r, 40*w), random(r, 40*w), 0, 40)
+			segs := []Segment{{shared, 37, []float32{-0.5}}}
+			lanes := []Lane{{N: 1, Segments: segs, Own: NewMemory(1, kvh, dim)}, {N: 5, Segments: segs, Own: NewMemory(1, kvh, dim)}, {N: 18, Segments: segs, Own: NewMemory(1, kvh, dim)}}
+			rows := 24
+			q, k, v, all := random(r, rows*heads*dim), random(r, rows*w), random(r, rows*w), make([]float32, rows*heads*dim)
+			var plan Attention
+			plan.Plan(lanes)
+			plan.Attend(0, heads, q, k, v, all)
+			row, one := 0, make([]float32, heads*dim)
+			for _, l := range lanes {
+				for j := range l.N {
+					at := row * heads * dim
+					plan.Plan([]Lane{{N: 1, Segments: segs, Own: l.Own, Before: j}})
+					plan.Attend(0, heads, q[at:], k[row*w:], v[row*w:], one)
+					for i := range one {
+						if one[i] != all[at+i] {
+							t.Fatalf("%d heads, row %d: %g alone, %g in a batch", heads, row, one[i], all[at+i])
+						}
+					}
+					row++
+				}
+			}
+			plan.Done()
+		}
+	})
+}
+
 func BenchmarkMatMul(b *testing.B) {
 	rows, cols := 1536, 576
 	r := rand.New(rand.NewPCG(15, 16))

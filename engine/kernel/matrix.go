@@ -126,6 +126,6 @@ func matmul(x []float32, n int, add bool, outs ...Out) {
 	pin.Pin(ptr(q))
 	pin.Pin(ptr(scale))
 	pin.Pin(ptr(base))
-	a := C.wk_act{q: (*C.int8_t)(unsafe.Pointer(ptr(q))), scale: f32(scale), base: (*C.int32_t)(ptr(base)), n: C.int(n), cols: C.int(cols)}
+	a := C.wk_act{q: unsafe.Pointer(ptr(q)), scale: f32(scale), base: (*C.int32_t)(ptr(base)), n: C.int(n), cols: C.int(cols)}
 	C.wk_matmul(&co[0], C.int(len(outs)), f32(x), &a, flag(add))
 }
