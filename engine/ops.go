@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Readier is a Mind that loads in the background.
+// Readier is a Mind or a Retriever that gets ready in the background.
 type Readier interface {
-	// Ready waits until the model is loaded, or says why it cannot be.
+	// Ready waits until it can be used, or says why it cannot be.
 	Ready(ctx context.Context) error
 }
 

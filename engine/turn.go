@@ -226,6 +226,11 @@ func (e *Engine) Say(ctx context.Context, m Moment) (*Reply, error) {
 // casework gathers what judges know of the moment: vectors of the blend's personas and of distractors from the cast.
 func (e *Engine) casework(ctx context.Context, m Moment, want []float32) (Case, error) {
 	c := Case{Prompt: m.Prompt, Want: want, Goals: m.Goals, Distance: m.Distance, Used: m.Used}
+	if r, ok := e.Retriever.(Readier); ok { // Voices and Nearest wait as long, deaf to ctx
+		if err := r.Ready(ctx); err != nil {
+			return c, err
+		}
+	}
 	in := map[string]bool{}
 	for _, w := range m.Prompt.Blend {
 		v, err := e.Prototype(ctx, w.ID, w.Description)

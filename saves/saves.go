@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/adrg/xdg"
@@ -61,13 +62,11 @@ func Open(path string) (*Saves, error) {
 	if err != nil {
 		return nil, unwritable(path, err)
 	}
-	if st, err := f.Stat(); err == nil && st.Mode().Perm()&0o077 != 0 && st.Mode().IsRegular() {
-		_ = f.Chmod(0o600) // a copy made elsewhere
-	}
 	st, err := f.Stat()
 	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, unwritable(path, err)
 	}
+	protect(path)
 	if st.Size() > 0 {
 		if err := ours(path); err != nil {
 			return nil, err
@@ -84,6 +83,19 @@ func Open(path string) (*Saves, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// protect takes the file, and what SQLite keeps beside it, from everybody but its owner: a copy made elsewhere may be open to all.
+// SQLite gives what it makes itself the file's mode.
+func protect(path string) {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	for _, end := range []string{"", "-wal", "-shm"} {
+		if st, err := os.Lstat(path + end); err == nil && st.Mode().IsRegular() && st.Mode().Perm()&0o077 != 0 {
+			_ = os.Chmod(path+end, 0o600)
+		}
+	}
 }
 
 // Close lets go of the file.
@@ -106,15 +118,15 @@ func ours(path string) error {
 		return explain(path, err)
 	}
 	defer db.Close()
-	var version, tables, sessions int
-	if err := db.QueryRow(`SELECT (SELECT user_version FROM pragma_user_version), count(*), coalesce(sum(name = 'sessions'), 0) FROM sqlite_master`).Scan(&version, &tables, &sessions); err != nil {
+	var version, tables, known int
+	if err := db.QueryRow(`SELECT (SELECT user_version FROM pragma_user_version), count(*), coalesce(sum(name IN ('sessions', 'nodes', 'branches', 'examples')), 0) FROM sqlite_master`).Scan(&version, &tables, &known); err != nil {
 		return explain(path, err)
 	}
 	files, err := versions()
 	switch {
 	case err != nil:
 		return err
-	case tables > 0 && (version == 0 || sessions == 0 && version <= len(files)):
+	case tables > 0 && (version == 0 || known < 4 && version <= len(files)):
 		return &engine.Error{Code: engine.Incompatible, Message: path + " is a database of another program", Hint: "set WEAVE_DATA to another folder; the file was left as it is"}
 	case version > len(files):
 		return &engine.Error{Code: engine.Incompatible, Message: fmt.Sprintf("%s was written by a newer weave (version %d, this one knows %d)", path, version, len(files)),
@@ -129,8 +141,11 @@ func (s *Saves) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var version int // looked at first without the write lock, which another program may hold
+	if err := s.db.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil || version >= len(files) {
+		return explain(s.path, err)
+	}
 	return s.write(ctx, func(tx *sql.Tx) error {
-		var version int
 		if err := tx.QueryRow(`PRAGMA user_version`).Scan(&version); err != nil || version >= len(files) {
 			return err
 		}
@@ -155,7 +170,7 @@ func (s *Saves) Check(ctx context.Context) error {
 		return explain(s.path, err)
 	}
 	if found != "ok" {
-		return &engine.Error{Code: engine.Damaged, Message: fmt.Sprintf("%s is damaged: %s", s.path, found), Hint: "export what can be read with weave saves export, then move the file away"}
+		return &engine.Error{Code: engine.Damaged, Message: fmt.Sprintf("%s is damaged: %s", s.path, strings.Join(strings.Fields(found), " ")), Hint: "export what can be read with weave saves export, then move the file away"}
 	}
 	rows, err := s.db.QueryContext(ctx, `PRAGMA foreign_key_check`)
 	if err != nil {

@@ -249,7 +249,8 @@ func TestBadFiles(t *testing.T) {
 	}
 	newer := filepath.Join(t.TempDir(), "newer.db")
 	foreign := filepath.Join(t.TempDir(), "foreign.db")
-	for path, text := range map[string]string{newer: `CREATE TABLE x(y); PRAGMA user_version = 99`, foreign: `CREATE TABLE songs(name)`} {
+	numbered := filepath.Join(t.TempDir(), "numbered.db")
+	for path, text := range map[string]string{newer: `CREATE TABLE x(y); PRAGMA user_version = 99`, foreign: `CREATE TABLE songs(name)`, numbered: `CREATE TABLE sessions(id); PRAGMA user_version = 1`} {
 		db := must(sql.Open("sqlite3", path))(t)
 		if _, err := db.Exec(text); err != nil {
 			t.Fatal(err)
@@ -270,6 +271,8 @@ func TestBadFiles(t *testing.T) {
 		path string
 		code engine.Code
 	}{
+		"a word":      {write("c.db", []byte("hello")), engine.Damaged},
+		"numbered":    {numbered, engine.Incompatible},
 		"no database": {write("a.db", []byte(strings.Repeat("not a database ", 400))), engine.Damaged},
 		"damaged":     {write("b.db", broken), engine.Damaged},
 		"newer":       {newer, engine.Incompatible},

@@ -5,7 +5,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -46,40 +45,57 @@ const (
 	mostNodes    = 1 << 20
 )
 
-// Export writes a session as lines of JSON.
+// Export writes a session as lines of JSON. What another program adds meanwhile may be left out.
 func (s *Saves) Export(ctx context.Context, w io.Writer, id int64) error {
-	x, err := s.Session(ctx, id)
+	x, err := s.look(ctx, id)
+	if err != nil {
+		return err
+	}
+	branches, err := s.Branches(ctx, id) // before the nodes, so that every head is among them
 	if err != nil {
 		return err
 	}
 	nodes, err := s.nodes(ctx, `SELECT `+nodeColumns+` FROM nodes WHERE session = ? ORDER BY id`, id)
+	if err == nil && len(nodes) == 0 {
+		err = noSave(id)
+	}
 	if err != nil {
 		return err
 	}
-	branches, err := s.Branches(ctx, id)
-	if err != nil {
-		return err
-	}
-	out := bufio.NewWriter(w)
-	e := json.NewEncoder(out)
-	e.SetEscapeHTML(false)
-	err = e.Encode(exportHeader{exportFormat, x.Story, x.Name, strconv.FormatUint(x.Seed, 10), x.Branch, x.Created})
-	for _, n := range nodes {
-		err = errors.Join(err, e.Encode(exportNode{n.ID, n.Parent, n.Kind, n.Speaker, n.Text, n.State, n.Reply, n.Created}))
-	}
-	for _, b := range branches {
-		err = errors.Join(err, e.Encode(exportBranch{b.Name, b.Head}))
-	}
-	if err = errors.Join(err, out.Flush()); err != nil {
+	if err := write(w, x, nodes, branches); err != nil {
 		return &engine.Error{Code: engine.Unwritable, Message: "the save could not be written whole", Hint: "make room, or give another file", Err: err}
 	}
 	return nil
 }
 
-// Import adds a session that Export wrote. A file that is not whole adds nothing.
+func write(w io.Writer, x engine.Session, nodes []engine.Node, branches []engine.Branch) error {
+	out := bufio.NewWriter(w)
+	e := json.NewEncoder(out)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(exportHeader{exportFormat, x.Story, x.Name, strconv.FormatUint(x.Seed, 10), x.Branch, x.Created}); err != nil {
+		return err
+	}
+	for _, n := range nodes {
+		if err := e.Encode(exportNode{n.ID, n.Parent, n.Kind, n.Speaker, n.Text, n.State, n.Reply, n.Created}); err != nil {
+			return err
+		}
+	}
+	for _, b := range branches {
+		if err := e.Encode(exportBranch{b.Name, b.Head}); err != nil {
+			return err
+		}
+	}
+	return out.Flush()
+}
+
+// Import adds a session that Export wrote. A file that is not whole adds nothing. Texts are made fit to be drawn in a terminal.
 func (s *Saves) Import(ctx context.Context, r io.Reader) (x engine.Session, err error) {
+	f, err := read(r) // whole, before the write lock is taken: r may be slow
+	if err != nil {
+		return x, err
+	}
 	err = s.write(ctx, func(tx *sql.Tx) error {
-		id, err := load(ctx, tx, r)
+		id, err := f.store(ctx, tx)
 		if err != nil {
 			return err
 		}
@@ -89,57 +105,58 @@ func (s *Saves) Import(ctx context.Context, r io.Reader) (x engine.Session, err 
 	return s.remember(x, err)
 }
 
-func load(ctx context.Context, tx *sql.Tx, r io.Reader) (int64, error) {
+// exported is a save as Export wrote it.
+type exported struct {
+	head     exportHeader
+	nodes    []exportNode
+	branches []exportBranch
+}
+
+// read reads an exported save and checks that it is whole.
+func read(r io.Reader) (*exported, error) {
 	line := 0
-	bad := func(what string, args ...any) (int64, error) {
-		return 0, &engine.Error{Code: engine.Damaged, Message: fmt.Sprintf("line %d of the save: %s", line, fmt.Sprintf(what, args...)), Hint: "give a file that weave saves export wrote; nothing was added"}
+	bad := func(what string, args ...any) (*exported, error) {
+		return nil, &engine.Error{Code: engine.Damaged, Message: fmt.Sprintf("line %d of the save: %s", line, fmt.Sprintf(what, args...)), Hint: "give a file that weave saves export wrote; nothing was added"}
 	}
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, longestLine)
-	var head exportHeader
+	f := &exported{}
 	line++
-	if !lines.Scan() || json.Unmarshal(lines.Bytes(), &head) != nil || head.Format == "" {
+	if !lines.Scan() || json.Unmarshal(lines.Bytes(), &f.head) != nil || f.head.Format == "" {
 		return bad("this is no exported save")
 	}
-	if head.Format != exportFormat {
-		return 0, &engine.Error{Code: engine.Incompatible, Message: fmt.Sprintf("the save has the format %q, not %q", head.Format, exportFormat), Hint: "export it again with this version"}
+	if f.head.Format != exportFormat {
+		return nil, &engine.Error{Code: engine.Incompatible, Message: fmt.Sprintf("the save has the format %q, not %q", f.head.Format, exportFormat), Hint: "export it again with this version"}
 	}
-	if _, err := strconv.ParseUint(head.Seed, 10, 64); err != nil || head.Story == "" || head.Branch == "" {
+	if _, err := strconv.ParseUint(f.head.Seed, 10, 64); err != nil || !label(f.head.Story) || !label(f.head.Branch) {
 		return bad("its header is not whole")
 	}
-	res, err := tx.ExecContext(ctx, `INSERT INTO sessions(story, name, seed, branch, created, played) VALUES(?,?,?,?,?,?)`, head.Story, head.Name, head.Seed, head.Branch, head.Created.UnixMicro(), time.Now().UnixMicro())
-	if err != nil {
-		return 0, err
-	}
-	id, err := res.LastInsertId()
-	if err != nil {
-		return 0, err
-	}
-	known, played := map[int64]int64{}, false // node ids there and here
+	f.head.Name = engine.Printable(f.head.Name)
+	known, named := map[int64]bool{}, map[string]bool{}
 	for lines.Scan() {
 		line++
 		var both struct {
 			exportNode
-			Branch string `json:"branch"`
-			Head   int64  `json:"head"`
+			exportBranch
 		}
 		if err := json.Unmarshal(lines.Bytes(), &both); err != nil {
 			return bad("%v", err)
 		}
-		if both.Branch != "" {
-			at, ok := known[both.Head]
-			if !ok {
-				return bad("the branch %q leads to no turn", both.Branch)
+		if b := both.exportBranch; b.Name != "" {
+			switch {
+			case !known[b.Head]:
+				return bad("the branch %q leads to no turn", b.Name)
+			case named[b.Name]:
+				return bad("the branch %q is there twice", b.Name)
+			case !label(b.Name):
+				return bad("a branch named %q", b.Name)
 			}
-			if _, err := tx.ExecContext(ctx, `INSERT INTO branches(session, name, head) VALUES(?,?,?)`, id, both.Branch, at); err != nil {
-				return bad("the branch %q is there twice", both.Branch)
-			}
-			played = played || both.Branch == head.Branch
+			named[b.Name] = true
+			f.branches = append(f.branches, b)
 			continue
 		}
 		n := both.exportNode
-		parent, ok := known[n.Parent]
-		if _, twice := known[n.ID]; twice || n.ID <= 0 || n.Parent != 0 && !ok || len(known) >= mostNodes {
+		if n.ID <= 0 || known[n.ID] || n.Parent != 0 && !known[n.Parent] || len(known) >= mostNodes {
 			return bad("turn %d does not fit in", n.ID)
 		}
 		switch n.Kind {
@@ -147,16 +164,64 @@ func load(ctx context.Context, tx *sql.Tx, r io.Reader) (int64, error) {
 		default:
 			return bad("a turn of the kind %q", n.Kind)
 		}
-		node := &engine.Node{Kind: n.Kind, Speaker: n.Speaker, Text: n.Text, State: n.State, Reply: n.Reply, Created: n.Created}
-		if known[n.ID], err = insert(ctx, tx, id, parent, []*engine.Node{node}); err != nil {
-			return 0, err
+		if n.Reply != nil && (n.Reply.Chosen < 0 || n.Reply.Chosen >= len(n.Reply.Candidates)) {
+			return bad("turn %d chose candidate %d of %d", n.ID, n.Reply.Chosen+1, len(n.Reply.Candidates))
 		}
+		n.tidy()
+		known[n.ID] = true
+		f.nodes = append(f.nodes, n)
 	}
 	if err := lines.Err(); err != nil {
 		return bad("%v", err)
 	}
-	if !played {
-		return bad("it is cut short: the branch %q is missing", head.Branch)
+	if !named[f.head.Branch] {
+		return bad("it is cut short: the branch %q is missing", f.head.Branch)
+	}
+	return f, nil
+}
+
+// label tells whether a name can be shown as it is.
+func label(s string) bool { return s != "" && engine.Printable(s) == s }
+
+// tidy makes every text of a node fit to be drawn in a terminal.
+func (n *exportNode) tidy() {
+	texts := []*string{&n.Speaker, &n.Text, &n.State.Scene, &n.State.Speaker, &n.State.Next, &n.State.Ended}
+	if n.Reply != nil {
+		for i := range n.Reply.Candidates {
+			texts = append(texts, &n.Reply.Candidates[i].Text, &n.Reply.Candidates[i].Of)
+		}
+	}
+	for _, t := range texts {
+		*t = engine.Printable(*t)
+	}
+	for _, m := range []map[string]string{n.State.Moods, n.State.Causes, n.State.Become} {
+		for k, v := range m {
+			m[k] = engine.Printable(v)
+		}
+	}
+}
+
+// store adds the save as a session of its own.
+func (f *exported) store(ctx context.Context, tx *sql.Tx) (int64, error) {
+	res, err := tx.ExecContext(ctx, `INSERT INTO sessions(story, name, seed, branch, created, played) VALUES(?,?,?,?,?,?)`, f.head.Story, f.head.Name, f.head.Seed, f.head.Branch, f.head.Created.UnixMicro(), time.Now().UnixMicro())
+	if err != nil {
+		return 0, err
+	}
+	id, err := res.LastInsertId()
+	if err != nil {
+		return 0, err
+	}
+	here := make(map[int64]int64, len(f.nodes)) // node ids there and here
+	for _, n := range f.nodes {
+		node := &engine.Node{Kind: n.Kind, Speaker: n.Speaker, Text: n.Text, State: n.State, Reply: n.Reply, Created: n.Created}
+		if here[n.ID], err = insert(ctx, tx, id, here[n.Parent], []*engine.Node{node}); err != nil {
+			return 0, err
+		}
+	}
+	for _, b := range f.branches {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO branches(session, name, head) VALUES(?,?,?)`, id, b.Name, here[b.Head]); err != nil {
+			return 0, err
+		}
 	}
 	return id, nil
 }

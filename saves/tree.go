@@ -21,6 +21,11 @@ const sessionColumns = `SELECT s.id, s.story, s.name, s.seed, s.branch, b.head, 
 
 type scanner interface{ Scan(...any) error }
 
+// querier is the file, or a transaction.
+type querier interface {
+	QueryRowContext(context.Context, string, ...any) *sql.Row
+}
+
 func scanSession(r scanner) (engine.Session, error) {
 	var x engine.Session
 	var seed, state string
@@ -46,8 +51,8 @@ func noSave(id int64) error {
 	return &engine.Error{Code: engine.NotFound, Message: fmt.Sprintf("there is no save %d", id), Hint: "weave saves list shows those there are"}
 }
 
-func session(ctx context.Context, tx *sql.Tx, id int64) (engine.Session, error) {
-	x, err := scanSession(tx.QueryRowContext(ctx, sessionColumns+`WHERE s.id = ?`, id))
+func session(ctx context.Context, in querier, id int64) (engine.Session, error) {
+	x, err := scanSession(in.QueryRowContext(ctx, sessionColumns+`WHERE s.id = ?`, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return x, noSave(id)
 	}
@@ -148,11 +153,13 @@ func (s *Saves) Sessions(ctx context.Context, story string) ([]engine.Session, e
 
 // Session returns one session.
 func (s *Saves) Session(ctx context.Context, id int64) (engine.Session, error) {
-	x, err := scanSession(s.db.QueryRowContext(ctx, sessionColumns+`WHERE s.id = ?`, id))
-	if errors.Is(err, sql.ErrNoRows) {
-		err = noSave(id)
-	}
-	return s.remember(x, explain(s.path, err))
+	return s.remember(s.look(ctx, id))
+}
+
+// look is Session for one who will not write after its head.
+func (s *Saves) look(ctx context.Context, id int64) (engine.Session, error) {
+	x, err := session(ctx, s.db, id)
+	return x, explain(s.path, err)
 }
 
 // Rename gives a session a name.
@@ -164,6 +171,10 @@ func (s *Saves) Rename(ctx context.Context, id int64, name string) error {
 func (s *Saves) Delete(ctx context.Context, id int64) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM branches WHERE session = ?`, id); err != nil {
+			return err
+		}
+		// SQLite cascades at most 1,000 nodes deep, so that the chain is taken apart first.
+		if _, err := tx.ExecContext(ctx, `UPDATE nodes SET parent = NULL WHERE session = ?`, id); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `DELETE FROM nodes WHERE session = ?`, id); err != nil {

@@ -109,9 +109,13 @@ func (a *app) source() (seq2seq.Source, error) {
 	if path := a.chosenModel(); path != "" {
 		data, err := gguf.Map(path)
 		if err != nil {
-			return seq2seq.Source{}, &engine.Error{Code: engine.NotFound, Message: fmt.Sprintf("cannot read the model %s: %v", path, err), Hint: "give the path of a GGUF file with --model"}
+			hint := "" // err has one
+			if a.modelPath == "" {
+				hint = "or play with the shipped model: weave model use shipped"
+			}
+			return seq2seq.Source{}, &engine.Error{Code: engine.NotFound, Message: err.Error(), Hint: hint}
 		}
-		return seq2seq.Source{Base: data, CacheDir: cacheDir()}, nil
+		return seq2seq.Source{Base: data, Name: path, CacheDir: cacheDir()}, nil
 	}
 	adapter := weights.Adapter()
 	if path := os.Getenv("WEAVE_ADAPTER"); path != "" {

@@ -104,7 +104,9 @@ func (a *app) newCmd(what, folder string, scaffold func(string) (string, error))
 		}
 		if err == nil {
 			_, err = f.WriteString(text)
-			err = errors.Join(err, f.Close())
+			if err = errors.Join(err, f.Close()); err != nil {
+				_ = os.Remove(path)
+			}
 		}
 		if err != nil {
 			return &engine.Error{Code: engine.Unwritable, Message: fmt.Sprintf("cannot write %s: %v", path, err), Hint: "set WEAVE_DATA to a folder you can write to"}

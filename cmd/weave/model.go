@@ -87,7 +87,13 @@ func (a *app) modelCmd() *cobra.Command {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return &engine.Error{Code: engine.Unwritable, Message: fmt.Sprintf("cannot make %s: %v", dir, err), Hint: "set WEAVE_DATA to a folder you can write to"}
 		}
-		if err := os.WriteFile(path, []byte(full+"\n"), 0o600); err != nil {
+		next := path + ".new" // a choice that cannot be written leaves the last one
+		err = os.WriteFile(next, []byte(full+"\n"), 0o600)
+		if err == nil {
+			err = os.Rename(next, path)
+		}
+		if err != nil {
+			_ = os.Remove(next)
 			return &engine.Error{Code: engine.Unwritable, Message: fmt.Sprintf("cannot write %s: %v", path, err), Hint: "set WEAVE_DATA to a folder you can write to"}
 		}
 		describe(full, m)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -90,9 +89,7 @@ func (a *app) play(ctx context.Context, f playFlags) error {
 				f.story = all[0].ID
 			}
 		}
-		out := bufio.NewWriter(a.out)
-		defer out.Flush()
-		return tui.Plain(ctx, game, in, flushing{out}, tui.PlainOptions{Story: f.story, New: fresh, Seed: f.seed, Echo: f.script != "", Export: func(t *engine.Talk) (string, error) { return game.Markdown(t), nil }})
+		return tui.Plain(ctx, game, in, a.out, tui.PlainOptions{Story: f.story, New: fresh, Seed: f.seed, Echo: f.script != "", Export: func(t *engine.Talk) (string, error) { return game.Markdown(t), nil }})
 	}
 	waking := func() string {
 		if s := a.filling.Load(); s != nil {
@@ -101,17 +98,6 @@ func (a *app) play(ctx context.Context, f playFlags) error {
 		return ""
 	}
 	return tui.Run(ctx, game, tui.Options{Waking: waking, Story: f.story, New: fresh, Seed: f.seed, Info: fmt.Sprintf("%s · %d threads", kernel.Name(), kernel.Threads()), Export: a.export})
-}
-
-// flushing writes at once what is written.
-type flushing struct{ *bufio.Writer }
-
-func (f flushing) Write(p []byte) (int, error) {
-	n, err := f.Writer.Write(p)
-	if err == nil {
-		err = f.Flush()
-	}
-	return n, err
 }
 
 func terminal(in io.Reader, out io.Writer) bool {

@@ -16,11 +16,11 @@ import (
 )
 
 type sayFlags struct {
-	as, blend, context, scene string
-	n, found                  int
-	seed                      uint64
-	seeded, json              bool
-	strength                  float64
+	as, blend, context string
+	n, found           int
+	seed               uint64
+	seeded, json       bool
+	strength           float64
 }
 
 func (a *app) sayCmd() *cobra.Command {
@@ -141,8 +141,8 @@ func (a *app) say(ctx context.Context, f sayFlags, text string) error {
 	}
 	reply := r.Candidates[r.Chosen].Text
 	if !f.json {
-		fmt.Fprintln(a.out, reply)
-		return nil
+		_, err := fmt.Fprintln(a.out, reply)
+		return err
 	}
 	e := json.NewEncoder(a.out)
 	e.SetEscapeHTML(false)

@@ -139,6 +139,9 @@ func bare(err error) error {
 // Parse parses a file that is in memory, without copying tensors. data must not change.
 func Parse(data []byte) (*File, error) { return parse("in memory", data) }
 
+// ParseAs is Parse for data of a file: messages call it by name.
+func ParseAs(name string, data []byte) (*File, error) { return parse(fmt.Sprintf("%q", name), data) }
+
 // Close lets go of the mapped file. Views of its tensors must not be used afterwards; metadata may.
 func (f *File) Close() error {
 	if f.unmap == nil {

@@ -65,13 +65,17 @@ func (m *Mind) Ready(ctx context.Context) error {
 	}
 }
 
-// lock waits for the model and takes it.
+// lock waits for the model and takes it; after an error it is not taken.
 func (m *Mind) lock(ctx context.Context) error {
 	if err := m.Ready(ctx); err != nil {
 		return err
 	}
 	m.mu.Lock()
-	return ctx.Err()
+	err := ctx.Err()
+	if err != nil {
+		m.mu.Unlock()
+	}
+	return err
 }
 
 // Seq2Seq returns the model under the mind, once it is loaded.

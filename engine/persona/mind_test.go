@@ -145,6 +145,38 @@ func TestModelThatCannotBeLoaded(t *testing.T) {
 	}
 }
 
+// A turn that is given up leaves the mind to the next.
+func TestGivenUp(t *testing.T) {
+	t.Parallel()
+	m := mind(t)
+	if err := m.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	done := make(chan error, 1)
+	go func() {
+		for range 2 {
+			if _, err := m.Draft(gone, talk(1), 1, 1); !errors.Is(err, context.Canceled) {
+				t.Errorf("given up: %v", err)
+			}
+			if _, err := m.Readings(gone, []string{"hello"}, true); !errors.Is(err, context.Canceled) {
+				t.Errorf("given up: %v", err)
+			}
+		}
+		_, err := m.Draft(t.Context(), talk(1), 1, 1)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("the next turn waits for ever")
+	}
+}
+
 func TestFinish(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -165,6 +197,40 @@ func TestFinish(t *testing.T) {
 }
 
 // store keeps examples in memory.
+// full is a store that keeps nothing.
+type full struct{ *store }
+
+func (full) ReplaceExamples(context.Context, string, []engine.StoredExample) error {
+	return errors.New("no room")
+}
+
+// Vectors that cannot be stored serve this run all the same.
+func TestFillWithoutRoom(t *testing.T) {
+	t.Parallel()
+	lines := []engine.Example{{Persona: "wren", You: "hi", Says: "Hello.", Origin: engine.FromPersona}}
+	got, err := Fill(context.Background(), mind(t), full{&store{map[string][]engine.StoredExample{}}}, nil, lines, nil)
+	if err != nil || len(got) != 1 || len(got[0].Voice) != Width {
+		t.Error(got, err)
+	}
+}
+
+// Waiting for examples ends with the context.
+func TestShelfIsGivenUp(t *testing.T) {
+	t.Parallel()
+	never := make(chan struct{})
+	t.Cleanup(func() { close(never) })
+	s := NewShelf(func() ([]engine.StoredExample, error) { <-never; return nil, nil })
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := s.Ready(ctx); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	broken := NewShelf(func() ([]engine.StoredExample, error) { return nil, errors.New("no lines") })
+	if err := broken.Ready(context.Background()); err == nil || err.Error() != "no lines" {
+		t.Error(err)
+	}
+}
+
 type store struct {
 	kept map[string][]engine.StoredExample
 }

@@ -173,7 +173,8 @@ func (s *Shelf) Voices(persona string) ([]float32, int) {
 }
 
 // Fill gives every example of the library its vectors under the mind's model: those that the store has, else the shipped ones,
-// else read anew. What was new is stored. progress, where not nil, is told how many of how many are still to be read.
+// else read anew. What was new is stored where it can be, for the next start. progress, where not nil, is told how many of how
+// many are still to be read.
 func Fill(ctx context.Context, m *Mind, store engine.ExampleStore, shipped *Vectors, examples []engine.Example, progress func(done, of int)) ([]engine.StoredExample, error) {
 	if err := m.Ready(ctx); err != nil {
 		return nil, err
@@ -237,9 +238,7 @@ func Fill(ctx context.Context, m *Mind, store engine.ExampleStore, shipped *Vect
 		}
 	}
 	if same != len(examples) {
-		if err := store.ReplaceExamples(ctx, model, out); err != nil {
-			return nil, err
-		}
+		_ = store.ReplaceExamples(ctx, model, out)
 	}
 	return append(out, kept...), nil
 }

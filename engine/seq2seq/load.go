@@ -26,6 +26,7 @@ const packing = "int8-g32-r16-1"
 // Source says what a model is made of.
 type Source struct {
 	Base     []byte // a GGUF file in memory, which must stay as it is while the model is in use
+	Name     string // what messages call the base; empty: it ships
 	BaseHash string // its SHA-256 in hex, where it is known beforehand
 	Adapter  []byte // a safetensors file; empty: the base alone, with untrained heads
 	CacheDir string // where packed weights are kept between runs; empty: nowhere
@@ -34,7 +35,11 @@ type Source struct {
 // Load makes a model: the base dequantised, the adapter merged, packed for the kernels. Packed weights come from the cache where
 // it has them. A cache that cannot be read or written is no error.
 func Load(src Source) (*Model, error) {
-	file, err := gguf.Parse(src.Base)
+	parse := gguf.Parse
+	if src.Name != "" {
+		parse = func(data []byte) (*gguf.File, error) { return gguf.ParseAs(src.Name, data) }
+	}
+	file, err := parse(src.Base)
 	if err != nil {
 		return nil, err
 	}

@@ -291,6 +291,7 @@ func TestLoadErrors(t *testing.T) {
 	}{
 		"no base":         {func(s *Source) { s.Base = nil }, "cut short"},
 		"base cut short":  {func(s *Source) { s.Base = s.Base[:len(s.Base)/2] }, "fetch"},
+		"named base":      {func(s *Source) { s.Base, s.Name = s.Base[:len(s.Base)/2], "some/where.gguf" }, `model "some/where.gguf": tensor`},
 		"base changed":    {func(s *Source) { s.Base = slices.Clone(s.Base); s.Base[len(s.Base)-1] ^= 1 }, "another base"},
 		"adapter damaged": {func(s *Source) { s.Adapter = s.Adapter[:100] }, "damaged"},
 		"adapter no file": {func(s *Source) { s.Adapter = []byte("hello there, adapter") }, "damaged"},
