@@ -100,7 +100,7 @@ func (d Data) Side(t *theme.Theme, width, height int) []string {
 		add(t.Dim.Render("goal      ") + Spark(d.Goal, width-23) + fmt.Sprintf(" %.2f", d.Goal[n-1]) + t.Dim.Render(" to go"))
 	}
 	if d.Want != "" && !d.Reached && height > 14 {
-		wrap(t.Dim, d.Want, 2)
+		wrap(t.Dim, d.Want, 4)
 	}
 	gap()
 	if d.Mood != "" {
