@@ -60,7 +60,7 @@ type Candidate struct {
 	Nearest    string  `json:"nearest,omitempty"`     // nearest example line of the blend's personas
 	Likeness   float64 `json:"likeness,omitempty"`    // its similarity
 	Of         string  `json:"of,omitempty"`          // retrieved: the persona whose line it is
-	LogProb    float64 `json:"logprob,omitempty"`     // mean log-likelihood per token under the blend
+	LogProb    float64 `json:"logprob,omitempty"`     // mean log-likelihood per token under the blend; of a written line, of its first words
 	LogProb0   float64 `json:"logprob0,omitempty"`    // the same under the null persona, where it was computed
 	ClosesGoal float64 `json:"closes_goal,omitempty"` // by how much the goal distance would fall
 }
@@ -70,8 +70,8 @@ type Rewards struct {
 	Goal       float64 `json:"goal"`       // fall of the goal distance
 	Classifier float64 `json:"classifier"` // the persona classifier's agreement with the blend, [0, 1]
 	Similarity float64 `json:"similarity"` // cosine to the nearest example of the blend's personas
-	Relevance  float64 `json:"relevance"`  // reply head · response head: does it answer
-	Coherence  float64 `json:"coherence"`  // log-likelihood against the null context
+	Relevance  float64 `json:"relevance"`  // does it answer: reply head · response head; of a written line, at least the likeness of what it answered
+	Coherence  float64 `json:"coherence"`  // log-likelihood, mapped to [0, 1]; a written line counts half as fluent already
 	Repetition float64 `json:"repetition"` // −1 for a line already said … 0
 	Length     float64 `json:"length"`     // −1 … 0: too short, too long, unfinished
 }

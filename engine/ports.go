@@ -135,7 +135,8 @@ type Query struct {
 // Found is an example found, with its score and its vectors' views.
 type Found struct {
 	*StoredExample
-	Score float64
+	Score   float64
+	Answers float64 // how like the player's line is to the line that it answered, in [0, 1]; 1 is the same
 }
 
 // Retriever finds examples.

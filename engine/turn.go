@@ -273,6 +273,9 @@ func (e *Engine) Prototype(ctx context.Context, id, description string) ([]float
 	return unit(v), nil
 }
 
+// ownLine is the share of a blend from which a persona's written lines may be said as they are.
+const ownLine = 0.3
+
 // retrieve finds example lines near the moment.
 func (e *Engine) retrieve(ctx context.Context, m Moment, c Case, n int) ([]Found, error) {
 	if n == 0 {
@@ -282,7 +285,9 @@ func (e *Engine) retrieve(ctx context.Context, m Moment, c Case, n int) ([]Found
 	mean := make([]float32, len(c.Want))
 	written := 0
 	for i, w := range m.Prompt.Blend {
-		q.Personas[w.ID] += w.Weight
+		if w.Weight >= ownLine {
+			q.Personas[w.ID] += w.Weight
+		}
 		if _, n := e.Retriever.Voices(w.ID); n > 0 {
 			written++
 		}

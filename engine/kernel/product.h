@@ -1,11 +1,16 @@
 // int8 products.
 
-// How a path keeps an activation: dpbusd takes bytes. The others multiply words, and keep of four columns the even ones and then
-// the odd, as the weights' bytes lie in words.
+// How a path keeps an activation, and the largest it keeps: dpbusd takes bytes. The others multiply words, and keep of four columns
+// the even ones and then the odd, as the weights' bytes lie in words. AVX2 adds products up in 32 bits, and so has room for 15 bits.
 #if defined(WK_VNNI)
 typedef int8_t quant;
+#define LARGEST 127.f
+#elif defined(WK_AVX2)
+typedef int16_t quant;
+#define LARGEST 16383.f
 #else
 typedef int16_t quant;
+#define LARGEST 127.f
 #endif
 
 static void NAME(quantize)(wk_act *a, const float *x, int lo, int hi) {
@@ -16,7 +21,7 @@ static void NAME(quantize)(wk_act *a, const float *x, int lo, int hi) {
       quant *to = (quant *)a->q + (size_t)i * a->cols + g * GROUP;
       vf m = {};
       for (int k = 0; k < GROUP; k += W) m = larger((vf)((vi)load(s + k) & 0x7fffffff), m);
-      float top = most(m), f = top > 0 ? 127.f / top : 0;
+      float top = most(m), f = top > 0 ? LARGEST / top : 0;
       vi q[GROUP / W], both = {};
       for (int k = 0; k < GROUP / W; k++) both += q[k] = (vi)(load(s + k * W) * f + 12582912.f) - 0x4b400000;
 #if defined(WK_AVX2)
@@ -35,7 +40,7 @@ static void NAME(quantize)(wk_act *a, const float *x, int lo, int hi) {
 #endif
       int32_t t = 0;
       for (int j = 0; j < W; j++) t += both[j];
-      a->scale[i * groups + g] = top / 127.f;
+      a->scale[i * groups + g] = top / LARGEST;
       a->base[i * groups + g] = -128 * t;
     }
 }

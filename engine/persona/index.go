@@ -93,13 +93,14 @@ func (x *Index) Retrieve(ctx context.Context, q engine.Query, m int) ([]engine.F
 	}
 	reply, line, voice := x.scan(x.response, q.Want), x.scan(x.line, q.Line), x.scan(x.voice, q.Voice)
 	words := x.bag(q.Text)
+	like := func(i int) float64 { return cosine(words, x.words[i]) }
 	score := func(i int) float64 {
-		return byReply*at(reply, i) + byLine*at(line, i) + byWords*cosine(words, x.words[i])
+		return byReply*at(reply, i) + byLine*at(line, i) + byWords*like(i)
 	}
 	var found []engine.Found
 	add := func(i int, s float64) {
 		if !q.Used[engine.Fold(x.examples[i].Says)] {
-			found = append(found, engine.Found{StoredExample: &x.examples[i], Score: s})
+			found = append(found, engine.Found{StoredExample: &x.examples[i], Score: s, Answers: min(1, max(0, like(i)))})
 		}
 	}
 	for id, w := range q.Personas {

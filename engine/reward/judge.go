@@ -25,7 +25,7 @@ type Judge struct {
 
 // DefaultWeights are the weights of play.
 func DefaultWeights() engine.Rewards {
-	return engine.Rewards{Goal: 0.5, Classifier: 0.8, Similarity: 0.4, Relevance: 1.2, Coherence: 0.6, Repetition: 1, Length: 1}
+	return engine.Rewards{Goal: 0.5, Classifier: 0.6, Similarity: 0.4, Relevance: 1.5, Coherence: 0.6, Repetition: 1, Length: 1}
 }
 
 // Weights returns the weights of the rewards.
@@ -57,6 +57,10 @@ func (j *Judge) Judge(ctx context.Context, c engine.Case, candidates []engine.Ca
 			Coherence:  coherence(k.LogProb),
 			Repetition: repetition(k.Text, c),
 			Length:     length(k.Text),
+		}
+		if i < len(found) && found[i].StoredExample != nil { // written by somebody, as an answer to a line like this one
+			k.Rewards.Relevance = max(k.Rewards.Relevance, found[i].Answers)
+			k.Rewards.Coherence = (1 + k.Rewards.Coherence) / 2
 		}
 		if near, ok := j.Retriever.Nearest(r.Response, personas, k.Text); ok {
 			k.Nearest, k.Likeness = near.Says, near.Score
@@ -96,13 +100,17 @@ func (j *Judge) readings(ctx context.Context, candidates []engine.Candidate, fou
 	return out, nil
 }
 
+// opening is how many words of a written line are scored: what follows them tells little of whether it answers, and costs time.
+const opening = 10
+
 // score asks for the likelihood of the candidates that the decoder did not make.
 func (j *Judge) score(ctx context.Context, c engine.Case, candidates []engine.Candidate) error {
 	var texts []string
 	var at []int
 	for i, k := range candidates {
 		if k.Source != engine.Generated {
-			texts, at = append(texts, k.Text), append(at, i)
+			words := strings.Fields(k.Text)
+			texts, at = append(texts, strings.Join(words[:min(opening, len(words))], " ")), append(at, i)
 		}
 	}
 	if len(texts) == 0 {

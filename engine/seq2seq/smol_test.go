@@ -9,7 +9,8 @@ import (
 	"github.com/personaweave/personaweave/engine/weights"
 )
 
-// The shipped model in int8 has the twin's most likely token, in float32, at 97 % of the positions of held-out replies.
+// The shipped model in int8 has the twin's most likely token, in float32, at 97 % of the positions of held-out replies where
+// activations keep 15 bits (avx2), at 95 % where they keep 8.
 func TestSmolEqualsTwin(t *testing.T) {
 	t.Parallel()
 	var cases []fixtureCase
@@ -33,8 +34,12 @@ func TestSmolEqualsTwin(t *testing.T) {
 		}
 	}
 	t.Logf("the same most likely token at %d of %d positions (%s)", same, n, kernel.Name())
-	if n < 1000 || same*100 < n*97 {
-		t.Errorf("the same most likely token at %d of %d positions, want 97 %% of at least 1,000", same, n)
+	want := 95
+	if kernel.Name() == "avx2" {
+		want = 97
+	}
+	if n < 1000 || same*100 < n*want {
+		t.Errorf("the same most likely token at %d of %d positions, want %d %% of at least 1,000", same, n, want)
 	}
 }
 
