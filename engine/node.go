@@ -70,8 +70,8 @@ type Rewards struct {
 	Goal       float64 `json:"goal"`       // fall of the goal distance
 	Classifier float64 `json:"classifier"` // the persona classifier's agreement with the blend, [0, 1]
 	Similarity float64 `json:"similarity"` // cosine to the nearest example of the blend's personas
-	Relevance  float64 `json:"relevance"`  // does it answer: reply head · response head; of a written line, at least the likeness of what it answered
-	Coherence  float64 `json:"coherence"`  // log-likelihood, mapped to [0, 1]; a written line counts half as fluent already
+	Relevance  float64 `json:"relevance"`  // does it answer: reply head · response head; of a line of its own, at least the likeness of what it answered
+	Coherence  float64 `json:"coherence"`  // log-likelihood, mapped to [0, 1]; a line of its own counts half as fluent already
 	Repetition float64 `json:"repetition"` // −1 for a line already said … 0
 	Length     float64 `json:"length"`     // −1 … 0: too short, too long, unfinished
 }

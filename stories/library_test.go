@@ -163,6 +163,7 @@ func TestWhatMayBeBorrowed(t *testing.T) {
 		"Wait. I know that well.":    true,
 		"I'm glad you came.":         true,
 		"Sit down.":                  false, // too short
+		"I'm the one you came, sit.": false, // who its owner is
 		"Tell me Brown came.":        false, // a name
 		"Nobody said that. Wait.":    false, // a name in front
 		"Rest and tell me 3.":        false, // a digit

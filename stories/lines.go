@@ -58,7 +58,7 @@ func (l *Library) gather(folder fs.FS) ([]engine.Example, error) {
 			private[w] = true
 		}
 		for _, e := range mine {
-			e.Borrow = rare.lendable(e.Says, private)
+			e.Borrow = rare.lendable(e.Says, private) && !asksWho.MatchString(e.You)
 			out = append(out, e)
 		}
 	}
@@ -282,6 +282,12 @@ func capitals(text string, found func(string) bool) {
 	}
 }
 
+// itself matches what a character says of who it is, and asksWho what asks for that: nobody else can say so.
+var (
+	itself  = regexp.MustCompile(`(?i)\bi(['’]m| am),? (a|an|the|um|just|only|your|his|her|that)\b|\bmy name\b|\bcall me\b`)
+	asksWho = regexp.MustCompile(`(?i)\b(who|what) (are|r) (you|u)\b|\bwho('s| is) (that|there)\b|\byour name\b|\babout yourself\b`)
+)
+
 // lendable reports whether another character may say a line: 3 to 14 words, no number, no capital inside a sentence, nothing
 // but letters and plain marks, everyday words only, and none of its owner's.
 func (f frequency) lendable(says string, private map[string]bool) bool {
@@ -296,6 +302,9 @@ func (f frequency) lendable(says string, private map[string]bool) bool {
 	plain := true
 	capitals(says, func(string) bool { plain = false; return false })
 	if !plain {
+		return false
+	}
+	if itself.MatchString(says) {
 		return false
 	}
 	for w := range words(says) {
@@ -336,7 +345,7 @@ func (f frequency) borrowed(talks []talk) []engine.Example {
 		private := f.private(about.String(), texts)
 		for _, t := range l.talks {
 			for _, x := range t.exchanges() {
-				if key := engine.Fold(x[1]); !seen[key] && f.lendable(x[1], private) {
+				if key := engine.Fold(x[1]); !seen[key] && !asksWho.MatchString(x[0]) && f.lendable(x[1], private) {
 					seen[key] = true
 					l.lines = append(l.lines, engine.Example{Persona: t.Persona, You: x[0], Says: x[1], Origin: engine.FromDialogue,
 						HeldOut: t.HeldOut, Borrow: true})

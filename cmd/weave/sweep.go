@@ -22,6 +22,7 @@ type rung struct {
 func (a *app) sweepCmd() *cobra.Command {
 	var asJSON bool
 	var lines, n, steps int
+	var strength float64
 	var seed uint64
 	c := &cobra.Command{Use: "sweep P Q", Short: "Hear two characters blended, from one to the other, and how the classifier hears them", Args: argCount(2, 2, "P Q"),
 		Example: "  weave persona sweep librarian robot",
@@ -32,7 +33,10 @@ func (a *app) sweepCmd() *cobra.Command {
 			if args[0] == args[1] {
 				return usage{fmt.Errorf("name two different characters")}
 			}
-			rungs, err := a.sweep(c.Context(), args[0], args[1], lines, n, steps, seed)
+			if strength < 0 || strength > engine.MaxStrength {
+				return usage{fmt.Errorf("--strength goes from 0 to %g", float64(engine.MaxStrength))}
+			}
+			rungs, err := a.sweep(c.Context(), args[0], args[1], lines, n, steps, strength, seed)
 			if err != nil {
 				return err
 			}
@@ -51,12 +55,13 @@ func (a *app) sweepCmd() *cobra.Command {
 	c.Flags().IntVar(&lines, "lines", 10, "how many common lines are answered")
 	c.Flags().IntVar(&n, "n", 4, "replies made to each")
 	c.Flags().IntVar(&steps, "steps", 11, "weights from 0 to 1")
+	c.Flags().Float64Var(&strength, "strength", 1, "persona strength, 0 to 3")
 	c.Flags().Uint64Var(&seed, "seed", 1, "seed of chance")
 	return c
 }
 
 // sweep makes replies at every weight and lets the classifier tell the cast apart in them. No example line takes part.
-func (a *app) sweep(ctx context.Context, p, q string, lines, n, steps int, seed uint64) ([]rung, error) {
+func (a *app) sweep(ctx context.Context, p, q string, lines, n, steps int, strength float64, seed uint64) ([]rung, error) {
 	content, err := a.content()
 	if err != nil {
 		return nil, err
@@ -84,10 +89,9 @@ func (a *app) sweep(ctx context.Context, p, q string, lines, n, steps int, seed 
 		ids, voices = append(ids, who.ID), append(voices, v)
 	}
 	var asked []string
-	for _, l := range content.Common() {
-		if l.HeldOut && len(asked) < lines {
-			asked = append(asked, l.Text)
-		}
+	common := content.Common()
+	for i := range min(lines, len(common)) { // spread over their kinds
+		asked = append(asked, common[i*len(common)/min(lines, len(common))].Text)
 	}
 	out := make([]rung, steps)
 	for k := range out {
@@ -95,7 +99,7 @@ func (a *app) sweep(ctx context.Context, p, q string, lines, n, steps int, seed 
 		r := rung{Weight: w, Voices: map[string]float64{p: 0, q: 0, "others": 0}}
 		var texts []string
 		for i, line := range asked {
-			prompt := engine.Prompt{Turns: []engine.Spoken{{Player: true, Text: line}}, Strength: 1}
+			prompt := engine.Prompt{Turns: []engine.Spoken{{Player: true, Text: line}}, Strength: strength}
 			for j, weight := range []float64{1 - w, w} {
 				if weight > 0 {
 					prompt.Blend = append(prompt.Blend, engine.Weighted{ID: pair[j].ID, Description: pair[j].Description, Weight: weight})

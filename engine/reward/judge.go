@@ -58,7 +58,7 @@ func (j *Judge) Judge(ctx context.Context, c engine.Case, candidates []engine.Ca
 			Repetition: repetition(k.Text, c),
 			Length:     length(k.Text),
 		}
-		if i < len(found) && found[i].StoredExample != nil { // written by somebody, as an answer to a line like this one
+		if i < len(found) && found[i].StoredExample != nil && personas[found[i].Persona] > 0 { // its own, written to answer such a line
 			k.Rewards.Relevance = max(k.Rewards.Relevance, found[i].Answers)
 			k.Rewards.Coherence = (1 + k.Rewards.Coherence) / 2
 		}
