@@ -24,7 +24,7 @@ lint: ## formatting, vet, staticcheck
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.7.0 ./...
 
 bench: build ## Go benchmarks of kernels, decoding, retrieval and drawing, then the whole program
-	$(GO) test -run '^$$' -bench . -benchtime 0.5s ./engine/kernel ./engine/seq2seq ./engine/persona ./saves ./tui
+	$(GO) test -run '^$$' -bench . -benchtime 0.5s ./engine/kernel ./engine/seq2seq ./engine/persona ./saves ./stories ./tui
 	./bin/weave bench
 
 golden: ## draw the golden screens again; read the difference before you commit it
