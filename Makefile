@@ -28,7 +28,7 @@ bench: build ## Go benchmarks of kernels, decoding, retrieval and drawing, then 
 	./bin/weave bench
 
 golden: ## draw the golden screens again; read the difference before you commit it
-	$(GO) test ./tui/... -update
+	$(GO) test ./tui -update
 
 demo: build ## record the real screen into an SVG for the README
 	./cmd/weave/demo/record.sh ./bin/weave cmd/weave/demo/screen.svg

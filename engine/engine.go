@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -41,8 +42,10 @@ type Deps struct {
 // Engine plays talks. Its methods may be called from any goroutine; turns are made one at a time.
 type Engine struct {
 	Deps
-	mu      sync.Mutex // one turn at a time
+	mu      sync.Mutex   // one turn at a time
+	turns   atomic.Int64 // turns begun
 	tidying sync.WaitGroup
+	warming atomic.Pointer[context.CancelFunc] // ends the last warm
 }
 
 // New returns an engine over its dependencies.
@@ -56,8 +59,39 @@ func New(d Deps) *Engine {
 	return &Engine{Deps: d}
 }
 
-// Close waits for work left between turns.
-func (e *Engine) Close() { e.tidying.Wait() }
+// Close ends what is made ready ahead of turns and waits for work left between them.
+func (e *Engine) Close() {
+	if cancel := e.warming.Load(); cancel != nil {
+		(*cancel)()
+	}
+	e.tidying.Wait()
+}
+
+// warm reads what the first turn of a talk needs while the player reads the screen: the story's intents, the scene, the persona.
+// Nothing depends on it.
+func (e *Engine) warm(t *Talk) {
+	ctx, cancel := context.WithCancel(context.Background())
+	if last := e.warming.Swap(&cancel); last != nil {
+		(*last)()
+	}
+	before := e.turns.Load()
+	e.tidying.Go(func() {
+		defer cancel()
+		st := t.State().Clone()
+		sc, ok := t.Story.Scene(st.Scene)
+		if !ok || len(sc.Present) == 0 {
+			return
+		}
+		p, err := e.prompt(t, st, e.answerer(sc, &st, ""))
+		if err == nil && e.Ready(ctx) == nil && e.mu.TryLock() {
+			if e.turns.Load() == before { // else the model has read on
+				_, _ = e.Mind.Read(ctx, p)
+			}
+			e.mu.Unlock()
+		}
+		_, _ = e.Tracker.Intents(ctx, t.Story, "")
+	})
+}
 
 // Start begins a story in its first scene.
 func (e *Engine) Start(ctx context.Context, story string, seed uint64) (*Talk, error) {
@@ -74,7 +108,9 @@ func (e *Engine) Start(ctx context.Context, story string, seed uint64) (*Talk, e
 	if err != nil {
 		return nil, err
 	}
-	return &Talk{Story: s, Session: session, Path: []Node{*opening}}, nil
+	t := &Talk{Story: s, Session: session, Path: []Node{*opening}}
+	e.warm(t)
+	return t, nil
 }
 
 // Resume returns to a session exactly where it was left.
@@ -83,7 +119,11 @@ func (e *Engine) Resume(ctx context.Context, id int64) (*Talk, error) {
 	if err != nil {
 		return nil, err
 	}
-	return e.load(ctx, session)
+	t, err := e.load(ctx, session)
+	if err == nil {
+		e.warm(t)
+	}
+	return t, err
 }
 
 func (e *Engine) load(ctx context.Context, session Session) (*Talk, error) {

@@ -47,6 +47,7 @@ func (e *Engine) Delete(ctx context.Context, session int64) error {
 // Again makes another reply in place of the character's node at index at; what followed it stays where it is in the tree.
 // At a player's line that was never answered (the program stopped meanwhile) it makes the missing reply.
 func (e *Engine) Again(ctx context.Context, t *Talk, at int, turn int64, emit func(Event)) (*Talk, error) {
+	e.turns.Add(1)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if at < 0 || at >= len(t.Path) {

@@ -10,6 +10,7 @@ import (
 // who answers and move the blend, propose, judge, commit. It streams events through emit, from this goroutine, and returns
 // the talk with the new nodes. What was committed before an error stays: the returned talk is never nil, and holds it.
 func (e *Engine) Turn(ctx context.Context, t *Talk, line string, turn int64, emit func(Event)) (*Talk, error) {
+	e.turns.Add(1)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if t.State().Ended != "" {

@@ -109,7 +109,11 @@ func (m *model) tail() []string {
 	}
 	if m.doing != nil && m.doing.kind.slow() {
 		dots := strings.Repeat("·", 1+m.beat%3)
-		switch who := m.doing.thinking; {
+		who := m.doing.thinking
+		if m.ready && who == "" {
+			who = m.speaker(m.state())
+		}
+		switch {
 		case who != "":
 			name, style := m.who(who)
 			out = append(out, m.transcript.Tail(name, style.Bold(true), m.theme.Dim, dots)...)

@@ -61,6 +61,8 @@ func (b *intentBook) nearest(lines []intentLine, grams map[string]float64, read 
 }
 
 func (t *Tracker) book(ctx context.Context, s *engine.Story) (*intentBook, error) {
+	t.reading.Lock() // whoever comes meanwhile waits for the same book
+	defer t.reading.Unlock()
 	t.mu.Lock()
 	b, ok := t.intents[s]
 	t.mu.Unlock()

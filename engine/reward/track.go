@@ -13,6 +13,7 @@ import (
 type Tracker struct {
 	Mind engine.Mind
 
+	reading sync.Mutex // held while a story's intents are read
 	mu      sync.Mutex
 	lines   map[string]engine.Reading // readings of written and said lines, by side and text
 	intents map[*engine.Story]*intentBook
