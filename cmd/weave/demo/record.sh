@@ -7,8 +7,8 @@ data=$(mktemp -d)
 trap 'tmux -L weave-demo kill-server 2>/dev/null || true; rm -rf "$data"' EXIT
 say() { tmux -L weave-demo send-keys -l "$1"; sleep 0.3; tmux -L weave-demo send-keys Enter; }
 screen() { tmux -L weave-demo capture-pane -p; }
-# settled waits until the screen has stood still for two seconds.
-settled() { local before="" same=0; for _ in $(seq 120); do sleep 0.5; now=$(screen); if [ "$now" = "$before" ]; then same=$((same + 1)); else same=0; fi; [ $same -ge 4 ] && return; before=$now; done; }
+# settled waits until nothing is being made (the mark at the end of the title is full) and the screen has stood still for a second.
+settled() { local before="" now same=0; for _ in $(seq 240); do sleep 0.5; now=$(screen); case "$now" in "$before") same=$((same + 1)) ;; *) same=0 ;; esac; case "$now" in *●*) [ $same -ge 2 ] && return ;; esac; before=$now; done; }
 tmux -L weave-demo -f /dev/null new-session -d -x 100 -y 30 "env TERM=xterm-256color COLORTERM=truecolor WEAVE_DATA=$data $program play drowned-library --seed 7"
 tmux -L weave-demo set -g default-terminal xterm-256color
 settled
