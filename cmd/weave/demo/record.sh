@@ -15,5 +15,5 @@ settled
 for line in "hello, who are you?" "whats in the locked cabinet??" "my grandmother used to bring me here" "/blend captain 0.4"; do say "$line"; settled; done
 say "can i help you move the books?"; settled
 tmux -L weave-demo capture-pane -e -p >"$data/screen.ans"
-go run github.com/charmbracelet/freeze@v0.2.2 "$data/screen.ans" --language ansi --output "$out" --font.family monospace --theme dracula --padding 16 --border.radius 6
+go run github.com/charmbracelet/freeze@v0.2.2 "$data/screen.ans" --language ansi --output "$out" --font.family monospace --theme dracula --padding 16,72,16,16 --border.radius 6
 echo "$out"
