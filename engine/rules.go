@@ -15,18 +15,8 @@ func (e *Engine) follow(t *Talk, st *State, turn int64, emit func(Event)) (nodes
 	if !ok {
 		return nil, false, &Error{Code: NotFound, Message: fmt.Sprintf("the story has no scene %q", st.Scene)}
 	}
-	for i := range sc.Goals {
-		g := &sc.Goals[i]
-		if g.Done == nil || st.Done[g.ID] {
-			continue
-		}
-		if done, err := g.Done.Holds(st.Facts()); err != nil {
-			return nil, false, err
-		} else if done {
-			st.Done = put(st.Done, g.ID, true)
-			st.Goals = put(st.Goals, g.ID, 0)
-			emit(GoalMoved{TurnOf{turn}, g.ID, 0, true})
-		}
+	if err := e.reach(sc, st, turn, emit); err != nil {
+		return nil, false, err
 	}
 	for i := range sc.Beats {
 		b := &sc.Beats[i]
@@ -52,6 +42,9 @@ func (e *Engine) follow(t *Talk, st *State, turn int64, emit func(Event)) (nodes
 			return append(nodes, more...), true, err
 		}
 	}
+	if err := e.reach(sc, st, turn, emit); err != nil { // a beat may have done it
+		return nil, false, err
+	}
 	for _, id := range slices.Sorted(maps.Keys(t.Story.Endings)) {
 		end := t.Story.Endings[id]
 		if end.When == nil {
@@ -65,6 +58,24 @@ func (e *Engine) follow(t *Talk, st *State, turn int64, emit func(Event)) (nodes
 		}
 	}
 	return nodes, false, nil
+}
+
+// reach marks the scene's goals that are done.
+func (e *Engine) reach(sc *Scene, st *State, turn int64, emit func(Event)) error {
+	for i := range sc.Goals {
+		g := &sc.Goals[i]
+		if g.Done == nil || st.Done[g.ID] {
+			continue
+		}
+		if done, err := g.Done.Holds(st.Facts()); err != nil {
+			return err
+		} else if done {
+			st.Done = put(st.Done, g.ID, true)
+			st.Goals = put(st.Goals, g.ID, 0)
+			emit(GoalMoved{TurnOf{turn}, g.ID, 0, true})
+		}
+	}
+	return nil
 }
 
 // apply sets a beat's flags and blend targets.
