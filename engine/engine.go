@@ -103,12 +103,27 @@ func (e *Engine) Start(ctx context.Context, story string, seed uint64) (*Talk, e
 		return nil, &Error{Code: Invalid, Message: fmt.Sprintf("the story %q has no scenes", story), Hint: "weave story check names what is missing"}
 	}
 	st := State{Strength: 1, Visits: map[string]int{}, Flags: map[string]any{}, Fired: map[string]bool{}, Moods: map[string]string{}}
-	opening := e.enter(&st, &s.Scenes[0])
-	session, err := e.Store.Create(ctx, story, seed, []*Node{opening})
+	if s.Kind == KindLesson {
+		known, err := e.Store.Learner(ctx)
+		if err != nil {
+			return nil, err
+		}
+		st.Lesson = &Lesson{Mastery: known.Mastery, Pace: known.Pace}
+		if manner, ok := s.Pace[known.Pace]; ok {
+			for who, b := range manner.Blend {
+				st.Targets, st.Blends, st.Causes = put(st.Targets, who, b), put(st.Blends, who, b), put(st.Causes, who, manner.Cause)
+			}
+		}
+	}
+	opening := e.enter(&Talk{Story: s, Session: Session{Seed: seed}}, &st, &s.Scenes[0])
+	session, err := e.Store.Create(ctx, story, seed, opening)
 	if err != nil {
 		return nil, err
 	}
-	t := &Talk{Story: s, Session: session, Path: []Node{*opening}}
+	t := &Talk{Story: s, Session: session}
+	for _, n := range opening {
+		t.Path = append(t.Path, *n)
+	}
 	e.warm(t)
 	return t, nil
 }
@@ -144,8 +159,8 @@ func (e *Engine) load(ctx context.Context, session Session) (*Talk, error) {
 	return t, nil
 }
 
-// enter moves the state into a scene and returns its opening as a node.
-func (e *Engine) enter(st *State, sc *Scene) *Node {
+// enter moves the state into a scene and returns its opening as a node, and the first question of a lesson as another.
+func (e *Engine) enter(t *Talk, st *State, sc *Scene) []*Node {
 	st.Scene, st.Turn, st.Said, st.Next = sc.ID, 0, nil, ""
 	st.Visits = put(st.Visits, sc.ID, st.Visits[sc.ID]+1)
 	st.Goals, st.Done = map[string]float64{}, map[string]bool{}
@@ -168,7 +183,20 @@ func (e *Engine) enter(st *State, sc *Scene) *Node {
 	if !slices.Contains(sc.Present, st.Speaker) {
 		st.Speaker = ""
 	}
-	return &Node{Kind: Narration, Text: sc.Opening, State: st.Clone(), Created: e.Clock()}
+	nodes := []*Node{{Kind: Narration, Text: sc.Opening, State: st.Clone(), Created: e.Clock()}}
+	if c := e.lesson(t, sc, st); c != nil {
+		if ask := c.begin(); ask != "" {
+			nodes = append(nodes, e.line(st, c.speaker, ask))
+		}
+		nodes[0].State = st.Clone()
+	}
+	return nodes
+}
+
+// line is a character's line that its author wrote for this moment.
+func (e *Engine) line(st *State, speaker, text string) *Node {
+	st.Speaker = speaker
+	return &Node{Kind: Character, Speaker: speaker, Text: text, State: st.Clone(), Created: e.Clock()}
 }
 
 func put[K comparable, V any](m map[K]V, k K, v V) map[K]V {

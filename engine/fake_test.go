@@ -100,7 +100,17 @@ func (words) Intents(_ context.Context, s *engine.Story, line string) (map[strin
 func (words) Distance(context.Context, *engine.Goal, []engine.Spoken) (float64, error) {
 	return 0.5, nil
 }
-func (words) Mood(string) string { return "calm" }
+func (words) Mood(context.Context, []engine.Spoken) (string, error) { return "calm", nil }
+
+// Means takes a line for a meaning when it holds one of the words the meaning is like.
+func (words) Means(_ context.Context, in *engine.Intent, line string) (bool, error) {
+	for _, w := range in.Like {
+		if strings.Contains(line, w) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
 
 // rule is a condition in Go.
 type rule func(engine.Facts) bool
@@ -138,6 +148,7 @@ type memory struct {
 	session  engine.Session
 	branches []engine.Branch
 	nodes    []engine.Node
+	learner  engine.Learner
 	full     bool
 }
 
@@ -204,6 +215,11 @@ func (m *memory) Fork(_ context.Context, _ int64, name string, head int64) (engi
 	m.branches = append(m.branches, engine.Branch{Name: name, Head: head})
 	m.session.Branch, m.session.Head = name, head
 	return m.session, nil
+}
+func (m *memory) Learner(context.Context) (engine.Learner, error) { return m.learner, nil }
+func (m *memory) KeepLearner(_ context.Context, l engine.Learner) error {
+	m.learner = l
+	return nil
 }
 func (m *memory) Switch(context.Context, int64, string) (engine.Session, error) {
 	return m.session, nil

@@ -60,6 +60,9 @@ func (e *Engine) Again(ctx context.Context, t *Talk, at int, turn int64, emit fu
 		return e.answer(ctx, t, turn, 0, emit)
 	}
 	node := t.Path[at]
+	if node.Reply == nil {
+		return t, &Error{Code: Invalid, Message: "this line is the author's and stays as it is", Hint: "choose another with alt+up"}
+	}
 	siblings, err := e.Store.Children(ctx, t.Session.ID, node.Parent)
 	if err != nil {
 		return t, err

@@ -38,6 +38,10 @@ type Store interface {
 	Branches(ctx context.Context, session int64) ([]Branch, error)
 	// Fork makes a branch with this name at head and plays it; an existing name is an Error with code Invalid.
 	Fork(ctx context.Context, session int64, name string, head int64) (Session, error)
+	// Learner is what is known of whoever learns here; its zero value before the first lesson.
+	Learner(ctx context.Context) (Learner, error)
+	// KeepLearner stores it.
+	KeepLearner(ctx context.Context, l Learner) error
 	// Switch plays another branch.
 	Switch(ctx context.Context, session int64, name string) (Session, error)
 }
@@ -90,6 +94,7 @@ type Reading struct {
 	Response []float32
 	Voice    []float32
 	Line     []float32
+	State    []float32 // of a player's line: the encoder's states themselves, averaged, at the model's width
 }
 
 // Draft is a reply made by the decoder.
@@ -172,6 +177,8 @@ type Tracker interface {
 	Intents(ctx context.Context, s *Story, line string) (map[string]bool, error)
 	// Distance tells how far a goal is after the talk so far, 1 → 0.
 	Distance(ctx context.Context, g *Goal, said []Spoken) (float64, error)
-	// Mood estimates the player's mood from the last lines.
-	Mood(line string) string
+	// Means tells whether a line has one meaning.
+	Means(ctx context.Context, in *Intent, line string) (bool, error)
+	// Mood estimates the player's mood from what was said.
+	Mood(ctx context.Context, said []Spoken) (string, error)
 }

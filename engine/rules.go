@@ -8,15 +8,31 @@ import (
 	"strings"
 )
 
-// follow runs a scene's rules on the state after a player's line: goals, beats, endings. It returns the nodes of narration
-// they ask for, in order; moved tells that the story left the scene or ended, so that nobody answers in it.
+// follow runs a scene's rules on the state after a player's line: goals, beats, the report, endings. It returns the nodes of
+// narration they ask for, in order; moved tells that the story left the scene or ended, so that nobody answers in it.
 func (e *Engine) follow(t *Talk, st *State, turn int64, emit func(Event)) (nodes []*Node, moved bool, err error) {
 	sc, ok := t.Story.Scene(st.Scene)
 	if !ok {
 		return nil, false, &Error{Code: NotFound, Message: fmt.Sprintf("the story has no scene %q", st.Scene)}
 	}
-	if err := e.reach(sc, st, turn, emit); err != nil {
+	nodes, to, err := e.beats(t, sc, st, turn, emit)
+	if err != nil {
 		return nil, false, err
+	}
+	if err := e.score(t, st); err != nil {
+		return nil, false, err
+	}
+	if to == "" {
+		return nodes, false, nil
+	}
+	more, err := e.leave(t, st, to, turn, emit)
+	return append(nodes, more...), true, err
+}
+
+// beats runs the beats of a scene and looks for an ending; it returns what they narrate and where they lead.
+func (e *Engine) beats(t *Talk, sc *Scene, st *State, turn int64, emit func(Event)) (nodes []*Node, to string, err error) {
+	if err := e.reach(sc, st, turn, emit); err != nil {
+		return nil, "", err
 	}
 	for i := range sc.Beats {
 		b := &sc.Beats[i]
@@ -26,7 +42,7 @@ func (e *Engine) follow(t *Talk, st *State, turn int64, emit func(Event)) (nodes
 		if b.When != nil {
 			holds, err := b.When.Holds(st.Facts())
 			if err != nil {
-				return nil, false, err
+				return nil, "", err
 			}
 			if !holds {
 				continue
@@ -38,12 +54,11 @@ func (e *Engine) follow(t *Talk, st *State, turn int64, emit func(Event)) (nodes
 			nodes = append(nodes, &Node{Kind: Narration, Text: b.Narrate, State: st.Clone(), Created: e.Clock()})
 		}
 		if b.Goto != "" {
-			more, err := e.leave(t, st, b.Goto, turn, emit)
-			return append(nodes, more...), true, err
+			return nodes, b.Goto, nil
 		}
 	}
 	if err := e.reach(sc, st, turn, emit); err != nil { // a beat may have done it
-		return nil, false, err
+		return nil, "", err
 	}
 	for _, id := range slices.Sorted(maps.Keys(t.Story.Endings)) {
 		end := t.Story.Endings[id]
@@ -51,13 +66,12 @@ func (e *Engine) follow(t *Talk, st *State, turn int64, emit func(Event)) (nodes
 			continue
 		}
 		if holds, err := end.When.Holds(st.Facts()); err != nil {
-			return nil, false, err
+			return nil, "", err
 		} else if holds {
-			more, err := e.leave(t, st, "end:"+id, turn, emit)
-			return append(nodes, more...), true, err
+			return nodes, "end:" + id, nil
 		}
 	}
-	return nodes, false, nil
+	return nodes, "", nil
 }
 
 // reach marks the scene's goals that are done.
@@ -108,14 +122,22 @@ func (e *Engine) leave(t *Talk, st *State, to string, turn int64, emit func(Even
 		}
 		st.Ended = id
 		emit(Ended{TurnOf{turn}, id, end.Title})
-		return []*Node{{Kind: Narration, Text: end.Narrate, State: st.Clone(), Created: e.Clock()}}, nil
+		nodes := []*Node{{Kind: Narration, Text: end.Narrate, State: st.Clone(), Created: e.Clock()}}
+		said := report(t.Story.Report, *st)
+		if st.Lesson != nil {
+			said = summary(t.Story, *st)
+		}
+		if said != "" {
+			nodes = append(nodes, &Node{Kind: Narration, Text: said, State: st.Clone(), Created: e.Clock()})
+		}
+		return nodes, nil
 	}
 	sc, ok := t.Story.Scene(to)
 	if !ok {
 		return nil, &Error{Code: NotFound, Message: fmt.Sprintf("the story has no scene %q", to), Hint: "weave story check finds such gaps"}
 	}
 	emit(SceneChanged{TurnOf{turn}, to})
-	return []*Node{e.enter(st, sc)}, nil
+	return e.enter(t, st, sc), nil
 }
 
 // answerer chooses who answers: who the player asked for by command, who the line names, who spoke last, who is first here.

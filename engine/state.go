@@ -1,6 +1,9 @@
 package engine
 
-import "maps"
+import (
+	"maps"
+	"slices"
+)
 
 // State is a talk's game state after a node; it is stored with every node, so that any node can be returned to.
 type State struct {
@@ -22,6 +25,9 @@ type State struct {
 	Ended    string             `json:"ended,omitempty"`
 	// Become replaces a speaker's persona by a description (/become), by speaker.
 	Become map[string]string `json:"become,omitempty"`
+	Line   LineFacts         `json:"line,omitzero"` // of the player's last line
+	Lesson *Lesson           `json:"lesson,omitempty"`
+	Scored []Scored          `json:"scored,omitempty"` // what counted for the report
 }
 
 // Clone returns a copy that shares nothing with s.
@@ -29,6 +35,7 @@ func (s State) Clone() State {
 	s.Visits, s.Flags, s.Goals, s.Done = maps.Clone(s.Visits), maps.Clone(s.Flags), maps.Clone(s.Goals), maps.Clone(s.Done)
 	s.Moods, s.Causes, s.Fired, s.Said = maps.Clone(s.Moods), maps.Clone(s.Causes), maps.Clone(s.Fired), maps.Clone(s.Said)
 	s.Become = maps.Clone(s.Become)
+	s.Lesson, s.Scored = s.Lesson.clone(), slices.Clone(s.Scored)
 	s.Blends, s.Targets = cloneBlends(s.Blends), cloneBlends(s.Targets)
 	return s
 }
@@ -46,5 +53,5 @@ func cloneBlends(m map[string]Blend) map[string]Blend {
 
 // Facts returns what conditions see of the state.
 func (s State) Facts() Facts {
-	return Facts{Turn: s.Turn, Visits: s.Visits[s.Scene], Said: s.Said, Flag: s.Flags, Goal: s.Goals, Mood: s.Moods, Blend: s.Blends}
+	return Facts{Turn: s.Turn, Visits: s.Visits[s.Scene], Said: s.Said, Flag: s.Flags, Goal: s.Goals, Mood: s.Moods, Blend: s.Blends, Line: s.Line, Lesson: s.Lesson}
 }

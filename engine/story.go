@@ -20,7 +20,11 @@ type Story struct {
 	Scenes  []Scene  // the first is where a story begins
 	Intents map[string]Intent
 	Endings map[string]Ending
-	Source  string // file it came from
+	Skills  []Skill          // of a lesson
+	Pace    map[Pace]Manner  // of a lesson
+	Voices  map[string]Voice // of a lesson, by persona id
+	Report  []Measure        // what a talk is scored by when it ends
+	Source  string           // file it came from
 }
 
 // Scene returns the scene with this id.
@@ -41,6 +45,7 @@ type Scene struct {
 	Opening  string   // narration shown when the scene begins
 	Present  []string // persona ids
 	Goals    []Goal
+	Steps    []Step // the questions of a lesson
 	Beats    []Beat
 	Blend    map[string]Blend // starting target of each speaker; missing: the speaker alone
 	Examples map[string][]Example
@@ -58,6 +63,8 @@ type Goal struct {
 type Intent struct {
 	Like   []string
 	Unlike []string // near misses
+	Needs  []string // each names words by their beginnings, with | between: one of each must stand in the line
+	Never  []string // the same, and none may
 }
 
 // Beat is a rule of a scene: when its condition holds after a player's line, its effects follow, once unless Repeat.
@@ -87,8 +94,19 @@ type Condition interface {
 	String() string
 }
 
-// Facts are what a condition can see: turn, visits, said.INTENT, flag.ID, goal.ID, mood.WHO, blend.WHO.PERSONA.
+// LineFacts are what can be counted in a player's line.
+type LineFacts struct {
+	Words     int     `json:"words"`
+	Capitals  float64 `json:"capitals"` // share of its letters, in lines of 8 letters or more
+	Questions int     `json:"questions"`
+	Exclaims  int     `json:"exclaims"`
+}
+
+// Facts are what a condition can see: turn, visits, said.INTENT, flag.ID, goal.ID, mood.WHO, blend.WHO.PERSONA, line.COUNT, and in
+// lessons lesson.FACT and mastery.SKILL.
 type Facts struct {
+	Line   LineFacts
+	Lesson *Lesson // nil outside lessons
 	Turn   int
 	Visits int
 	Said   map[string]bool

@@ -40,13 +40,30 @@ func (e *Engine) answer(ctx context.Context, t *Talk, turn int64, attempt int, e
 	head := t.Path[len(t.Path)-1]
 	st := head.State.Clone()
 	said := lastLine(t)
+	ask := "" // the question of a lesson, after a reply to talk
 	if head.Kind == Player {
 		if err := e.track(ctx, t, &st, said, turn, emit); err != nil {
 			return t, err
 		}
-		nodes, moved, err := e.follow(t, &st, turn, emit)
+		var nodes []*Node
+		taught := false
+		if sc, ok := t.Story.Scene(st.Scene); ok && st.Lesson != nil && !st.Lesson.Over && st.Lesson.Step < len(sc.Steps) {
+			if c := e.lesson(t, sc, &st); c != nil {
+				reaction, next, answered, err := c.teach(ctx, said, func() { e.step(&st, c.speaker, turn, emit) })
+				if err != nil {
+					return t, err
+				}
+				if taught, ask = answered, next; taught {
+					nodes = append(nodes, e.line(&st, c.speaker, reaction))
+				}
+			}
+		}
+		more, moved, err := e.follow(t, &st, turn, emit)
 		if err != nil {
 			return t, err
+		}
+		if nodes = append(nodes, more...); taught && !moved && ask != "" {
+			nodes = append(nodes, e.line(&st, st.Speaker, ask))
 		}
 		if len(nodes) > 0 {
 			longer, err := e.append(ctx, t, nodes...)
@@ -57,6 +74,9 @@ func (e *Engine) answer(ctx context.Context, t *Talk, turn int64, attempt int, e
 			for _, n := range nodes {
 				emit(Committed{TurnOf{turn}, *n})
 			}
+		}
+		if taught {
+			return t, e.remember(ctx, st)
 		}
 		if moved {
 			return t, nil
@@ -80,7 +100,31 @@ func (e *Engine) answer(ctx context.Context, t *Talk, turn int64, attempt int, e
 	}
 	emit(Committed{TurnOf{turn}, *node})
 	e.tidy(longer, node.State, speaker)
+	if ask != "" {
+		st := node.State.Clone()
+		again := e.line(&st, sc.Present[0], ask)
+		if longer, err = e.append(ctx, longer, again); err != nil {
+			return longer, err
+		}
+		emit(Committed{TurnOf{turn}, *again})
+	}
 	return longer, nil
+}
+
+// remember keeps what a lesson learned about its learner.
+func (e *Engine) remember(ctx context.Context, st State) error {
+	known, err := e.Store.Learner(ctx)
+	if err != nil {
+		return err
+	}
+	known.Pace = st.Lesson.Pace
+	for skill, p := range st.Lesson.Mastery {
+		known.Mastery = put(known.Mastery, skill, p)
+	}
+	if st.Ended != "" {
+		known.Lessons++
+	}
+	return e.Store.KeepLearner(ctx, known)
 }
 
 // track notes what the player's line means, the player's mood, and how far the goals are.
@@ -89,8 +133,12 @@ func (e *Engine) track(ctx context.Context, t *Talk, st *State, said string, tur
 	if err != nil {
 		return err
 	}
-	st.Said = intents
-	st.Moods = put(st.Moods, "you", e.Tracker.Mood(said))
+	st.Said, st.Line = intents, countLine(said)
+	mood, err := e.Tracker.Mood(ctx, e.spoken(t, st.Scene))
+	if err != nil {
+		return err
+	}
+	st.Moods = put(st.Moods, "you", mood)
 	return e.measure(ctx, t, st, turn, emit)
 }
 

@@ -2,6 +2,7 @@ package stories
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,11 +33,17 @@ func (l *Library) Check(path string) error {
 		return f.errs()
 	}
 	k := l.known
+	k.speaks, k.deep = maps.Clone(k.speaks), true
 	if above := filepath.Join(dir, ".."); filepath.Base(filepath.Clean(dir)) == "library" {
 		k.personas = slices.Clone(k.personas)
 		for _, p := range yamlFiles(os.DirFS(above), "personas") {
-			if id := (&file{name: p}).open(os.DirFS(above), p).peek("id"); id != "" && !slices.Contains(k.personas, id) {
-				k.personas = append(k.personas, id)
+			root := (&file{name: p}).open(os.DirFS(above), p)
+			if id := root.peek("id"); id != "" {
+				if !slices.Contains(k.personas, id) {
+					k.personas = append(k.personas, id)
+				}
+				_, lines := root.entry("examples")
+				k.speaks[id] = k.speaks[id] || lines
 			}
 		}
 	}
@@ -62,6 +69,9 @@ func NewPersona(id string) (string, error) { return scaffold(id, personaScaffold
 
 // NewStory returns the file of a story to begin with, as YAML that passes Check.
 func NewStory(id string) (string, error) { return scaffold(id, storyScaffold) }
+
+// NewLesson returns the file of a lesson to begin with, as YAML that passes Check.
+func NewLesson(id string) (string, error) { return scaffold(id, lessonScaffold) }
 
 func scaffold(id, text string) (string, error) {
 	if !fileID.MatchString(id) {
@@ -186,4 +196,74 @@ walkthroughs:
   - name: "in a hurry"
     lines: ["where is the key", "i'm leaving"]
     ending: gone
+`
+
+const lessonScaffold = `# A lesson. The tutor asks the steps of each scene in order, hints after a miss, explains, comes back to what was missed, and the
+# program adds a report at the end. Whatever is said about a question is written here; to talk beside it the model answers.
+id: %ID%
+title: "%NAME%"
+kind: lesson
+summary: "Two questions about halves."
+cast: [tutor, coach]
+skills: {halves: "halves"} # id: title
+pace: # how the tutor speaks to a learner who struggles, goes steadily or flies: shares sum to 1
+  struggling: {cause: "slower: this is hard going", blend: {tutor: {tutor: 1}}}
+  steady: {cause: "steady", blend: {tutor: {tutor: 0.8, coach: 0.2}}}
+  flying: {cause: "playful: you are flying", blend: {tutor: {tutor: 0.3, coach: 0.7}}}
+voices: # what is said around the questions, by each persona blended above
+  tutor: {right: ["Yes, just so."], wrong: ["Not quite yet."], again: ["One came loose. Let's try it again."], skip: ["We'll look at it together."]}
+  coach: {right: ["Boom! Next!"], wrong: ["So close, champ!"], again: ["Replay time!"], skip: ["Time-out. Here's how it goes."]}
+
+scenes:
+  - id: table
+    title: "At the table"
+    setting: "A kitchen table with a loaf of bread on it. Amina Roy teaches halves to a learner."
+    opening: "There is a loaf on the table, and a knife beside it."
+    present: [tutor] # the first one asks
+    goals:
+      - {id: halved, want: "Say what a half is.", reached_like: ["That is a half, and you said why."], done: mastery.halves > 0.5}
+    steps:
+      - id: half_of_eight
+        skill: halves
+        ask: {tutor: "Eight slices, and half of them are yours. How many?", coach: "Eight slices, you get half! How many, champ?"}
+        accept: # any one is right
+          - number: 4 # however it is written: 4, four, 8/2
+        misses: # known mistakes and what to say to each
+          - answers: [{number: 16}]
+            say: "That is twice eight. Half goes the other way."
+        hints: # from a nudge to all but the answer
+          - "Deal them out: one for you, one for me."
+          - {tutor: "We each get the same. Two and two, and two more twos.", coach: "Split them fair: what plus itself makes eight?"}
+        explain: "Four and four make eight, so half of eight is four."
+        review: # asked at the end when it was missed
+          ask: "Half of six, then?"
+          accept: [{number: 3}]
+          explain: "Three and three make six."
+      - id: what_is_half
+        skill: halves
+        ask: "In your own words: when is a piece a half?"
+        accept:
+          - meaning: # an idea in any words
+              like: ["when both pieces are the same size", "if you cut it in two equal parts", "one of two equal pieces"]
+              unlike: ["when there are two pieces", "the bigger piece", "any part of it"]
+              needs: ["same|equal|even|fair", "two|2|both|half"] # beginnings of words: one of each group must stand in the line
+        hints: ["Two pieces, one big and one small: is the small one a half?"]
+        explain: "A half is one of two pieces that are the same size."
+    beats: # rules, as in a story; they know lesson.done, lesson.streak, lesson.missed, lesson.asked, lesson.pace and mastery.SKILL too
+      - id: over
+        when: lesson.done
+        goto: end:done
+    examples:
+      tutor:
+        - {you: "why do we cut bread", says: "Because you can hold it, and look: no numbers yet."}
+
+endings:
+  done:
+    title: "Crumbs"
+    narrate: "The loaf is gone, fairly."
+
+walkthroughs:
+  - name: "after a miss"
+    lines: ["16", "4", "one of two equal pieces"]
+    ending: done
 `

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -90,15 +91,45 @@ var storyMistakes = []mistake{
 	{"condition too long", "when: said.be_kind", "when: said.be_kind" + strings.Repeat(" && turn > 1", 100), "when: said.be_kind &&", "longer than", "two beats"},
 }
 
+// what only playing the rules can tell, and what beats cannot reach.
+var reachMistakes = []mistake{
+	{"ending that cannot be", "when: said.leave && !flag.key", "when: said.leave && flag.trust < -100", "@    title: \"Gone\"", `no play of 20000 turns reaches the ending "gone"`, "can it hold"},
+	{"goal that cannot be met", "done: flag.key", "done: flag.trust < 0", "      - id: open", `the goal "open" cannot be met`, "done"},
+	{"scene behind a rule that never holds", "when: flag.key && turn > 2", "when: flag.key && turn > 200", "  - id: room", `reaches the scene "room"`, "beats"},
+	{"blend that does not sum", "set: {key: true}", "cause: x\n        blend: {mage: {mage: 0.6, robot: 0.3}}\n        set: {key: true}", "blend: {mage", "sum to 0.9", "sum to 1"},
+}
+
+var lessonMistakes = []mistake{
+	{"unknown skill", "skill: halves", "skill: halfs", "skill: halfs", `no skill "halfs"`, "halves"},
+	{"no answer", "          - number: 4 # however", "          # however", "@        accept:", `"accept"`, ""},
+	{"two forms", "- number: 4 #", "- {number: 4, text: \"four\"} #", "number: 4, text", "an answer has one form", "one of"},
+	{"no number", "number: 16", "number: \"lots\"", "lots", "this is no number", "3/4"},
+	{"bad regex", "number: 16", "regex: \"(\"", "regex:", "the regex does not work", "RE2"},
+	{"no hints", "hints: [\"Two pieces, one big and one small: is the small one a half?\"]\n        ", "", "@      - id: what_is_half", "a step has no hints", "hints"},
+	{"no explanation", "explain: \"A half is one of two pieces that are the same size.\"", "", "@      - id: what_is_half", "a step has no explain", "explain"},
+	{"wording of a stranger", "ask: {tutor: \"Eight", "ask: {tuter: \"Eight", "tuter", `no persona "tuter"`, "tutor"},
+	{"pace forgotten", "  flying: {cause: \"playful: you are flying\", blend: {tutor: {tutor: 0.3, coach: 0.7}}}\n", "", "@  struggling:", `"pace" has no flying`, "flying"},
+	{"blended without a voice", "coach: {right", "robot: {right", "@  tutor: {right", `speaks as "coach", which has no voice`, "there"},
+	{"step twice", "id: what_is_half", "id: half_of_eight", "@      - id: half_of_eight\n        skill: halves\n        ask: \"In your", `the step id "half_of_eight" was used`, "own"},
+	{"unknown fact", "when: lesson.done", "when: lesson.over", "lesson.over", `no fact "over"`, ""},
+	{"unknown mastery", "done: mastery.halves", "done: mastery.wholes", "mastery.wholes", `no skill "wholes"`, ""},
+	{"steps in a story", "kind: lesson", "kind: story", "kind: story", "only a lesson has steps", "kind: lesson"},
+	{"meaning like nothing", "unlike: [\"when there are two", "likes: [\"when there are two", "likes", `no key "likes"`, "like"},
+}
+
 func TestMistakesAreToldWithFileAndLine(t *testing.T) {
 	t.Parallel()
 	l := library(t)
 	persona, story := scaffolds(t)
+	lesson, err := NewLesson("bread")
+	if err != nil {
+		t.Fatal(err)
+	}
 	dir := t.TempDir()
 	for what, c := range map[string]struct {
 		text string
 		list []mistake
-	}{"persona": {persona, personaMistakes}, "story": {story, storyMistakes}} {
+	}{"persona": {persona, personaMistakes}, "story": {story, storyMistakes}, "reach": {story, reachMistakes}, "lesson": {lesson, lessonMistakes}} {
 		for i, m := range c.list {
 			t.Run(what+" "+m.name, func(t *testing.T) {
 				t.Parallel()
@@ -180,7 +211,15 @@ func FuzzPersona(f *testing.F) {
 
 func FuzzStory(f *testing.F) {
 	_, story := scaffolds(f)
-	fuzz(f, story, storyMistakes)
+	fuzz(f, story, slices.Concat(storyMistakes, reachMistakes))
+}
+
+func FuzzLesson(f *testing.F) {
+	lesson, err := NewLesson("bread")
+	if err != nil {
+		f.Fatal(err)
+	}
+	fuzz(f, lesson, lessonMistakes)
 }
 
 // fuzz reads whatever bytes as both kinds of file: it must not panic, and what is wrong must name the file.

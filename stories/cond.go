@@ -23,6 +23,7 @@ type names struct {
 	flags    map[string]any // zero value of each flag that some beat sets: false, 0.0 or ""
 	cast     []string
 	personas []string
+	skills   []string
 }
 
 // condition is a compiled rule.
@@ -80,7 +81,24 @@ func (n *names) env(f engine.Facts) map[string]any {
 		}
 		blend[who] = weights
 	}
-	return map[string]any{"turn": f.Turn, "visits": f.Visits, "said": said, "flag": flag, "goal": goal, "mood": mood, "blend": blend}
+	line := map[string]any{"words": f.Line.Words, "capitals": f.Line.Capitals, "questions": f.Line.Questions, "exclaims": f.Line.Exclaims}
+	l := f.Lesson
+	if l == nil {
+		l = &engine.Lesson{}
+	}
+	missed := 0
+	for _, m := range l.Marks {
+		if m.Missed {
+			missed++
+		}
+	}
+	lesson := map[string]any{"done": l.Over, "streak": l.Streak(), "missed": missed, "asked": len(l.Marks), "pace": string(l.Pace)}
+	mastery := map[string]any{}
+	for _, id := range n.skills {
+		mastery[id] = l.Mastery[id]
+	}
+	return map[string]any{"turn": f.Turn, "visits": f.Visits, "said": said, "flag": flag, "goal": goal, "mood": mood, "blend": blend,
+		"line": line, "lesson": lesson, "mastery": mastery}
 }
 
 // like returns v when it is of zero's type, else zero.
@@ -125,7 +143,14 @@ func (n *names) types() types.Map {
 		mood[who] = types.String
 		blend[who] = weights
 	}
-	return types.Map{"turn": types.Int, "visits": types.Int, "said": said, "flag": flag, "goal": goal, "mood": mood, "blend": blend}
+	mastery := types.Map{}
+	for _, id := range n.skills {
+		mastery[id] = types.Float64
+	}
+	line := types.Map{"words": types.Int, "capitals": types.Float64, "questions": types.Int, "exclaims": types.Int}
+	lesson := types.Map{"done": types.Bool, "streak": types.Int, "missed": types.Int, "asked": types.Int, "pace": types.String}
+	return types.Map{"turn": types.Int, "visits": types.Int, "said": said, "flag": flag, "goal": goal, "mood": mood, "blend": blend,
+		"line": line, "lesson": lesson, "mastery": mastery}
 }
 
 // maxRule bounds a rule, in bytes; maxNodes in parts.
@@ -187,14 +212,14 @@ func (w *walker) fail(hint, format string, args ...any) {
 }
 
 // roots are what a rule may begin a name with.
-var roots = []string{"turn", "visits", "said", "flag", "goal", "mood", "blend"}
+var roots = []string{"turn", "visits", "said", "flag", "goal", "mood", "blend", "line", "lesson", "mastery"}
 
 // Visit checks one part of a rule.
 func (w *walker) Visit(node *ast.Node) {
 	switch n := (*node).(type) {
 	case *ast.IdentifierNode:
 		if !slices.Contains(roots, n.Value) {
-			hint := "a rule speaks of turn, visits, said.INTENT, flag.ID, goal.ID, mood.WHO and blend.WHO.PERSONA"
+			hint := "a rule speaks of turn, visits, said.INTENT, flag.ID, goal.ID, mood.WHO, blend.WHO.PERSONA, line.COUNT, lesson.FACT and mastery.SKILL"
 			for _, c := range []struct {
 				root string
 				ids  []string
@@ -254,6 +279,12 @@ func (w *walker) member(n *ast.MemberNode) {
 		all, what = append([]string{"you"}, w.n.cast...), "speaker"
 	case path[0] == "blend":
 		all, what = w.n.cast, "speaker"
+	case path[0] == "line":
+		all, what = []string{"words", "capitals", "questions", "exclaims"}, "count"
+	case path[0] == "lesson":
+		all, what = []string{"done", "streak", "missed", "asked", "pace"}, "fact"
+	case path[0] == "mastery":
+		all, what = w.n.skills, "skill"
 	default:
 		return // an unknown root is told by itself
 	}
@@ -261,7 +292,7 @@ func (w *walker) member(n *ast.MemberNode) {
 		return
 	}
 	none := map[string]string{"intent": "write it under intents, with lines it is like", "flag": "some beat has to set it",
-		"goal": "write it under the goals of a scene"}[what]
+		"goal": "write it under the goals of a scene", "skill": "write it under skills"}[what]
 	if what == "flag" {
 		w.fail(among(id, all, none), "no beat of the story sets the flag %q", id)
 		return

@@ -110,7 +110,7 @@ func load(roots []root) (*Library, error) {
 	if err := common.err(); err != nil {
 		return nil, err
 	}
-	l.known = known{common: map[string]CommonLine{}, broken: map[string]string{}}
+	l.known = known{common: map[string]CommonLine{}, broken: map[string]string{}, speaks: map[string]bool{}}
 	for _, c := range l.common {
 		l.known.common[c.ID] = c
 	}
@@ -150,6 +150,7 @@ func (l *Library) readPersonas(sources []*source) error {
 	for _, p := range l.personas {
 		l.known.personas = append(l.known.personas, p.ID)
 		delete(l.known.broken, p.ID)
+		l.known.speaks[p.ID] = len(p.Examples) > 0
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -26,7 +27,7 @@ func library(t testing.TB) *Library {
 func TestEmbeddedPersonasAreComplete(t *testing.T) {
 	t.Parallel()
 	l := library(t)
-	if len(l.Personas()) == 0 || len(l.Common()) < 100 {
+	if len(l.Personas()) != 34 || len(l.Common()) < 100 {
 		t.Fatalf("%d personas, %d common lines", len(l.Personas()), len(l.Common()))
 	}
 	held := 0
@@ -39,12 +40,18 @@ func TestEmbeddedPersonasAreComplete(t *testing.T) {
 		t.Errorf("%.2f of the common lines are held out, want about a third", share)
 	}
 	for _, p := range l.Personas() {
-		if len(p.Examples) < 60 || len(p.Dialogues) < 8 || len(p.Descriptions) < 5 || len(p.Knows) < 5 {
-			t.Errorf("%s: %d examples, %d dialogues, %d paraphrases, %d facts", p.ID, len(p.Examples), len(p.Dialogues), len(p.Descriptions), len(p.Knows))
+		if len(p.Dialogues) < 16 || len(p.Descriptions) < 12 || len(p.Knows) < 12 {
+			t.Errorf("%s: %d dialogues, %d paraphrases, %d facts", p.ID, len(p.Dialogues), len(p.Descriptions), len(p.Knows))
 		}
-		answered := map[string]bool{}
+		answered, own := map[string]bool{}, 0
 		for _, e := range p.Examples {
 			answered[e.Common] = true
+			if e.Common == "" {
+				own++
+			}
+		}
+		if own < 40 {
+			t.Errorf("%s: %d lines of its own", p.ID, own)
 		}
 		var silent []string
 		for _, c := range l.Common() {
@@ -55,8 +62,23 @@ func TestEmbeddedPersonasAreComplete(t *testing.T) {
 		if len(silent) > 0 {
 			t.Errorf("%s does not answer the common lines %v", p.ID, silent)
 		}
-		if !slices.ContainsFunc(p.Dialogues, func(d engine.Dialogue) bool { return d.HeldOut }) {
-			t.Errorf("%s has no held-out dialogue", p.ID)
+		held, shifts, reached := 0, 0, 0
+		for _, d := range p.Dialogues {
+			if d.HeldOut {
+				held++
+			}
+			if d.Reached {
+				reached++
+			}
+			if slices.ContainsFunc(d.Turns, func(t engine.DialogueTurn) bool { return len(t.Blend) > 1 }) {
+				shifts++
+			}
+			if len(d.Turns) < 8 || len(d.Turns) > 16 || !slices.Contains([]string{"angry", "calm", "curious", "funny", "sad", "tense", "urgent", "warm"}, d.Mood) {
+				t.Errorf("%s: %q has %d turns and the mood %q", p.ID, d.Scene, len(d.Turns), d.Mood)
+			}
+		}
+		if held < 3 || shifts < 3 || reached*2 < len(p.Dialogues) || reached == len(p.Dialogues) {
+			t.Errorf("%s: of %d dialogues %d are held out, %d shift, %d reach their goal", p.ID, len(p.Dialogues), held, shifts, reached)
 		}
 	}
 }
@@ -69,9 +91,18 @@ func TestEmbeddedStories(t *testing.T) {
 			t.Errorf("%s has endings and no walkthrough", s.ID)
 		}
 		for i := range s.Scenes {
-			if len(s.Scenes[i].Present) == 0 {
-				t.Errorf("%s/%s: nobody is present", s.ID, s.Scenes[i].ID)
+			sc := &s.Scenes[i]
+			if len(sc.Present) == 0 {
+				t.Errorf("%s/%s: nobody is present", s.ID, sc.ID)
 			}
+			for _, who := range sc.Present {
+				if n := len(sc.Examples[who]); n < 50 {
+					t.Errorf("%s/%s: %d exchanges with %s", s.ID, sc.ID, n, who)
+				}
+			}
+		}
+		if err := l.Check(filepath.Join(".", "library", filepath.Base(s.Source))); err != nil {
+			t.Error(err)
 		}
 	}
 }
@@ -186,6 +217,21 @@ func scaffolds(t testing.TB) (persona, story string) {
 	return persona, story
 }
 
+// A character that is present and has nothing to say is told, where its file has no lines either.
+func TestCheckTellsWhoHasNoLines(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	persona, story := scaffolds(t)
+	i := strings.Index(persona, "examples:")
+	write(t, filepath.Join(dir, "personas", "a.yaml"), persona[:i])
+	story = strings.Replace(strings.ReplaceAll(story, "mage", "lamp-keeper"), "    examples: # lines that belong to this place\n      lamp-keeper:\n", "", 1)
+	story = regexp.MustCompile(`(?m)^        - \{you: "why is the door.*\n`).ReplaceAllString(story, "")
+	write(t, filepath.Join(dir, "library", "b.yaml"), story)
+	if err := library(t).Check(filepath.Join(dir, "library/b.yaml")); err == nil || !strings.Contains(err.Error(), `b.yaml:19: "lamp-keeper" is present in "landing" and has no line`) {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestScaffoldsPassAndPlay(t *testing.T) {
 	t.Parallel()
 	persona, story := scaffolds(t)
@@ -288,7 +334,7 @@ func TestNotFoundNamesNearMatches(t *testing.T) {
 		a, b string
 		far  int
 	}{{"", "abc", 3}, {"kitten", "sitting", 3}, {"flag", "flag", 0}, {"ab", "ba", 1}, {"é", "e", 1}} {
-		if got := levenshtein(c.a, c.b); got != c.far {
+		if got := engine.EditDistance(c.a, c.b); got != c.far {
 			t.Errorf("%q to %q is %d, want %d", c.a, c.b, got, c.far)
 		}
 	}

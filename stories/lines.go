@@ -39,6 +39,29 @@ func (l *Library) Examples(heldOut bool) ([]engine.Example, error) {
 	return slices.DeleteFunc(slices.Clone(all), func(e engine.Example) bool { return e.HeldOut }), nil
 }
 
+// Dialogues lists every written dialogue of one character with the player: the cast's, then those of the dialogue files.
+func (l *Library) Dialogues() ([]engine.Dialogue, error) {
+	var out []engine.Dialogue
+	for _, p := range l.personas {
+		out = append(out, p.Dialogues...)
+	}
+	talks, err := readTalks(embedded)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range talks {
+		if len(t.Turns) == 0 {
+			continue
+		}
+		d := engine.Dialogue{Scene: t.Context, Goal: t.Goal, Reached: t.Reached, Mood: t.Mood, HeldOut: t.HeldOut}
+		for _, turn := range t.Turns {
+			d.Turns = append(d.Turns, engine.DialogueTurn{Player: turn.Who == "a", Text: turn.Text})
+		}
+		out = append(out, d)
+	}
+	return out, nil
+}
+
 // gather makes the list of examples.
 func (l *Library) gather(folder fs.FS) ([]engine.Example, error) {
 	records, err := readTalks(folder)
@@ -102,6 +125,8 @@ type talk struct {
 	B        []string `json:"persona_b"`
 	Context  string
 	Goal     string
+	Mood     string
+	Reached  bool
 	HeldOut  bool
 	Personas map[string]any
 	Lines    []any

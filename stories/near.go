@@ -19,7 +19,7 @@ func near(word string, names []string) []string {
 	word = strings.ToLower(word)
 	for _, n := range slices.Compact(slices.Sorted(slices.Values(names))) {
 		low := strings.ToLower(n)
-		far := levenshtein(word, low)
+		far := engine.EditDistance(word, low)
 		if len(word) >= 3 && strings.Contains(low, word) {
 			far = min(far, 1)
 		}
@@ -33,34 +33,6 @@ func near(word string, names []string) []string {
 		out = append(out, m.name)
 	}
 	return out
-}
-
-// levenshtein is the number of letters to insert, delete or change to make b of a, and of neighbours to swap
-// (the restricted Damerau–Levenshtein distance).
-func levenshtein(a, b string) int {
-	x, y := []rune(a), []rune(b)
-	if len(x) > 64 || len(y) > 64 {
-		return 64
-	}
-	before, above, row := make([]int, len(y)+1), make([]int, len(y)+1), make([]int, len(y)+1)
-	for j := range above {
-		above[j] = j
-	}
-	for i := range x {
-		row[0] = i + 1
-		for j := range y {
-			d := 1
-			if x[i] == y[j] {
-				d = 0
-			}
-			row[j+1] = min(row[j]+1, above[j+1]+1, above[j]+d)
-			if i > 0 && j > 0 && x[i] == y[j-1] && x[i-1] == y[j] {
-				row[j+1] = min(row[j+1], before[j-1]+1)
-			}
-		}
-		before, above, row = above, row, before
-	}
-	return above[len(y)]
 }
 
 // among is the hint for a name that is not among names: the near matches, or all of them when they are few.

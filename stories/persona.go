@@ -2,6 +2,7 @@ package stories
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 
@@ -39,6 +40,8 @@ type known struct {
 	common   map[string]CommonLine
 	personas []string          // ids, sorted
 	broken   map[string]string // ids of personas whose file has a mistake, and the mistake
+	speaks   map[string]bool   // ids of personas with example lines
+	deep     bool              // a story is played as well as read
 }
 
 // persona checks that a persona exists.
@@ -54,7 +57,7 @@ func (k *known) persona(v value, id string) bool {
 	return false
 }
 
-// blend reads a mixture of known personas, scaled to sum 1; nil after a problem.
+// blend reads a mixture of known personas; nil after a problem.
 func (k *known) blend(v value, what string) engine.Blend {
 	b, ok := engine.Blend{}, true
 	ids, values := v.pairs(what)
@@ -69,6 +72,14 @@ func (k *known) blend(v value, what string) engine.Blend {
 	n, err := b.Normal()
 	if err != nil {
 		v.fail("give shares of 0 or more, one of them above 0", "%s is no mixture", what)
+		return nil
+	}
+	sum := 0.0
+	for _, w := range b {
+		sum += w
+	}
+	if math.Abs(sum-1) > 0.005 {
+		v.fail("make the shares sum to 1", "the shares of %s sum to %.3g", what, sum)
 		return nil
 	}
 	return n

@@ -32,16 +32,18 @@ type storyReader struct {
 	flags map[string]int  // line where each flag is first set
 	beats map[string]int  // line of each beat id
 	goals map[string]int  // line of each goal id
+	steps map[string]int  // line of each step id
 	led   map[string]bool // scenes and "end:ENDING" that some beat goes to
 	later []func()        // what can be checked only when every name is known: conditions and gotos
 }
 
 // readStory reads a story file.
 func readStory(root value, k *known) story {
-	m := root.mapping("a story", "id", "title", "kind", "summary", "cast", "scenes", "intents", "endings", "walkthroughs")
+	m := root.mapping("a story", "id", "title", "kind", "summary", "cast", "scenes", "intents", "endings", "walkthroughs",
+		"skills", "pace", "voices", "report")
 	s := &engine.Story{ID: m.id("id", fileID), Title: m.text("title"), Summary: m.text("summary"), Source: root.f.name,
 		Intents: map[string]engine.Intent{}, Endings: map[string]engine.Ending{}}
-	r := &storyReader{k: k, s: s, flags: map[string]int{}, beats: map[string]int{}, goals: map[string]int{}, led: map[string]bool{},
+	r := &storyReader{k: k, s: s, flags: map[string]int{}, beats: map[string]int{}, goals: map[string]int{}, led: map[string]bool{}, steps: map[string]int{},
 		names: names{flags: map[string]any{}, personas: k.personas}}
 	switch s.Kind = engine.StoryKind(m.text("kind")); s.Kind {
 	case engine.KindStory, engine.KindLesson, engine.KindService, "":
@@ -61,6 +63,18 @@ func readStory(root value, k *known) story {
 	r.names.cast = s.Cast
 	if v, ok := m.keys["intents"]; ok {
 		r.intents(v)
+	}
+	if v, ok := m.keys["skills"]; ok {
+		r.skills(v)
+	}
+	if v, ok := m.keys["pace"]; ok {
+		r.pace(v)
+	}
+	if v, ok := m.keys["voices"]; ok {
+		r.voices(v)
+	}
+	if v, ok := m.keys["report"]; ok {
+		r.report(v)
 	}
 	if v, ok := m.keys["endings"]; ok {
 		r.endings(v)
@@ -83,7 +97,12 @@ func readStory(root value, k *known) story {
 	for _, check := range r.later {
 		check()
 	}
+	r.lesson(m)
 	r.reached(m)
+	if k.deep {
+		r.voiced(m)
+		r.explore(m)
+	}
 	return story{s, r.walkthroughs(m)}
 }
 
@@ -93,9 +112,9 @@ func (r *storyReader) intents(v value) {
 		if !values[i].goodID(id, ruleID) {
 			continue
 		}
-		m := values[i].mapping(fmt.Sprintf("the intent %q", id), "like", "unlike")
+		m := values[i].mapping(fmt.Sprintf("the intent %q", id), "like", "unlike", "needs", "never")
 		m.need("like")
-		in := engine.Intent{Like: m.texts("like"), Unlike: m.texts("unlike")}
+		in := engine.Intent{Like: m.texts("like"), Unlike: m.texts("unlike"), Needs: m.texts("needs"), Never: m.texts("never")}
 		if like, ok := m.keys["like"]; ok && len(in.Like) == 0 {
 			like.fail("write a few lines a player might type", "the intent %q is like no line", id)
 		}
@@ -153,7 +172,7 @@ func (r *storyReader) when(m fields, key string, set func(engine.Condition)) {
 }
 
 func (r *storyReader) scene(v value, sc *engine.Scene) {
-	m := v.mapping("a scene", "id", "title", "setting", "opening", "present", "goals", "beats", "blend", "examples")
+	m := v.mapping("a scene", "id", "title", "setting", "opening", "present", "goals", "steps", "beats", "blend", "examples")
 	sc.ID, sc.Title, sc.Setting, sc.Opening = m.id("id", fileID), m.text("title"), m.text("setting"), m.text("opening")
 	m.need("present")
 	for _, p := range m.list("present") {
@@ -165,6 +184,12 @@ func (r *storyReader) scene(v value, sc *engine.Scene) {
 		sc.Goals = make([]engine.Goal, len(goals))
 		for i, g := range goals {
 			r.goal(g, &sc.Goals[i])
+		}
+	}
+	if steps := m.list("steps"); len(steps) > 0 {
+		sc.Steps = make([]engine.Step, len(steps))
+		for i, s := range steps {
+			r.step(s, sc, &sc.Steps[i])
 		}
 	}
 	if beats := m.list("beats"); len(beats) > 0 {
@@ -353,6 +378,61 @@ func (r *storyReader) reached(m fields) {
 		for i, id := range ids {
 			if !r.led["end:"+id] {
 				values[i].fail("give it `when: …`, or let a beat say `goto: end:"+id+"`", "nothing leads to the ending %q", id)
+			}
+		}
+	}
+}
+
+// exploreTurns is how many turns are played to find what cannot be reached.
+const exploreTurns = 20000
+
+// explore tells of scenes, goals and endings that no play reaches: slower than reading, so only where a file is checked.
+func (r *storyReader) explore(m fields) {
+	if len(m.f.problems) > 0 {
+		return
+	}
+	c, err := engine.Explore(r.s, exploreTurns, 1)
+	if err != nil {
+		m.fail("read the rule aloud and mend it", "a rule cannot be worked out: %v", err)
+		return
+	}
+	lines := func(key string) ([]string, []value) {
+		if v, ok := m.keys[key]; ok {
+			return v.pairs(fmt.Sprintf("%q", key))
+		}
+		return nil, nil
+	}
+	if v, ok := m.keys["scenes"]; ok {
+		for i, sc := range v.list(`"scenes"`) {
+			id := r.s.Scenes[i].ID
+			if !c.Scenes[id] {
+				sc.fail("look at the beats that lead here: can their conditions hold?", "no play of %d turns reaches the scene %q", c.Turns, id)
+			}
+			for _, g := range r.s.Scenes[i].Goals {
+				if c.Scenes[id] && !c.Goals[g.ID] {
+					m.f.fail(r.goals[g.ID], "look at its done: can it hold while the scene lasts?", "the goal %q cannot be met: no play of %d turns does", g.ID, c.Turns)
+				}
+			}
+		}
+	}
+	ids, values := lines("endings")
+	for i, id := range ids {
+		if !c.Endings[id] {
+			values[i].fail("look at what leads there: can it hold?", "no play of %d turns reaches the ending %q", c.Turns, id)
+		}
+	}
+}
+
+// voiced tells of characters who are present and have nothing to say.
+func (r *storyReader) voiced(m fields) {
+	v, ok := m.keys["scenes"]
+	if !ok || len(m.f.problems) > 0 {
+		return
+	}
+	for i, sc := range v.list(`"scenes"`) {
+		for _, who := range r.s.Scenes[i].Present {
+			if len(r.s.Scenes[i].Examples[who]) == 0 && !r.k.speaks[who] {
+				sc.fail("write examples for it, in the scene or in its file", "%q is present in %q and has no line", who, r.s.Scenes[i].ID)
 			}
 		}
 	}

@@ -86,7 +86,11 @@ func dice(a, b string) float64 {
 func (player) Distance(context.Context, *engine.Goal, []engine.Spoken) (float64, error) {
 	return 0.5, nil
 }
-func (player) Mood(string) string { return "calm" }
+func (player) Mood(context.Context, []engine.Spoken) (string, error) { return "calm", nil }
+func (player) Means(_ context.Context, in *engine.Intent, line string) (bool, error) {
+	like := nearest(line, in.Like)
+	return like >= 0.6 && like > nearest(line, in.Unlike), nil
+}
 
 // shelf is a Store that only grows; a walk asks nothing else of it.
 type shelf struct {

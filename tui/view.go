@@ -307,6 +307,21 @@ func (m *model) panelData() panel.Data {
 	if st.Next != "" {
 		d.Next, _ = m.who(st.Next)
 	}
+	if l := st.Lesson; l != nil && len(sc.Steps) > 0 {
+		switch {
+		case l.Over:
+			d.Asked = "all asked"
+		case l.Review:
+			d.Asked = "one that was missed"
+		default:
+			d.Asked = fmt.Sprintf("%d of %d", l.Step+1, len(sc.Steps))
+		}
+		for _, k := range m.talk.Story.Skills {
+			if share, ok := l.Mastery[k.ID]; ok {
+				d.Known = append(d.Known, panel.Known{Title: theme.Clean(k.Title), Share: share})
+			}
+		}
+	}
 	d.Reached = len(sc.Goals) > 0
 	nearest := 2.0
 	for _, g := range sc.Goals {

@@ -164,7 +164,11 @@ func (a *app) engine(store engine.Store, examples engine.ExampleStore, heldOut b
 		defer a.filling.Store(nil)
 		return persona.Fill(context.Background(), mind, examples, shipped, lines, a.fill)
 	})
-	a.game = engine.New(engine.Deps{Content: content, Store: store, Mind: mind, Retriever: a.shelf, Tracker: reward.NewTracker(mind),
+	tracker, err := a.tracker()
+	if err != nil {
+		return nil, err
+	}
+	a.game = engine.New(engine.Deps{Content: content, Store: store, Mind: mind, Retriever: a.shelf, Tracker: tracker,
 		Judge: &reward.Judge{Mind: mind, Retriever: a.shelf, W: reward.DefaultWeights(), Scale: classifierScale}})
 	return a.game, nil
 }

@@ -80,7 +80,15 @@ func (a *app) storyCmd() *cobra.Command {
 		fmt.Fprintf(a.out, "\n%d endings\n", len(s.Endings))
 		return nil
 	}}
-	return group("story", "The writer's bench for stories", list, show, a.newCmd("story", "library", stories.NewStory), a.checkCmd("story"))
+	lesson := false
+	story := a.newCmd("story", "library", func(id string) (string, error) {
+		if lesson {
+			return stories.NewLesson(id)
+		}
+		return stories.NewStory(id)
+	})
+	story.Flags().BoolVar(&lesson, "lesson", false, "begin a lesson: steps, hints, a report")
+	return group("story", "The writer's bench for stories", list, show, story, a.checkCmd("story"))
 }
 
 // newCmd writes a scaffold into the player's folder.

@@ -130,7 +130,7 @@ func (a *app) modelCmd() *cobra.Command {
 		}
 		return errors.Join(persona.NewVectors(a.mind.Model(), all).Write(f), f.Close())
 	}}
-	return group("model", "The model's bench", list, check, use, ready, vectors)
+	return group("model", "The model's bench", list, check, use, ready, vectors, a.moodCmd())
 }
 
 // started is when this process started, by Linux's account of it in hundredths of a second since boot; otherwise now.

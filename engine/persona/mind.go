@@ -326,7 +326,7 @@ func (m *Mind) Readings(ctx context.Context, texts []string, player bool) ([]eng
 	out := make([]engine.Reading, len(texts))
 	for i, r := range m.model.Read(texts, role) {
 		if player {
-			out[i] = engine.Reading{Line: m.model.LineVector(r)}
+			out[i] = engine.Reading{Line: m.model.LineVector(r), State: r}
 		} else {
 			out[i] = engine.Reading{Response: m.model.ResponseVector(r), Voice: m.model.VoiceVector(r)}
 		}

@@ -25,7 +25,7 @@ type intentLine struct {
 // Intents tells which of a story's intents a line means: those with a written line that is near it, by words and by the
 // model's line head together, nearer than every near miss.
 func (t *Tracker) Intents(ctx context.Context, s *engine.Story, line string) (map[string]bool, error) {
-	book, err := t.book(ctx, s)
+	book, err := t.book(ctx, s, s.Intents)
 	if err != nil || len(book.ids) == 0 {
 		return nil, err
 	}
@@ -36,12 +36,52 @@ func (t *Tracker) Intents(ctx context.Context, s *engine.Story, line string) (ma
 	grams := book.grams(line)
 	out := map[string]bool{}
 	for _, id := range book.ids {
-		like, unlike := book.nearest(book.lines[id][0], grams, rs[0].Line), book.nearest(book.lines[id][1], grams, rs[0].Line)
-		if like >= intentCut && like > unlike {
+		in := s.Intents[id]
+		if book.means(id, grams, rs[0].Line) && worded(&in, line) {
 			out[id] = true
 		}
 	}
 	return out, nil
+}
+
+// Means tells whether a line has one meaning, by the same likeness.
+func (t *Tracker) Means(ctx context.Context, in *engine.Intent, line string) (bool, error) {
+	if !worded(in, line) {
+		return false, nil
+	}
+	book, err := t.book(ctx, in, map[string]engine.Intent{"": *in})
+	if err != nil {
+		return false, err
+	}
+	rs, err := t.read(ctx, []string{line}, true)
+	if err != nil {
+		return false, err
+	}
+	return book.means("", book.grams(line), rs[0].Line), nil
+}
+
+// means reports whether a line is near enough to what an intent is like, and nearer than to any near miss.
+func (b *intentBook) means(id string, grams map[string]float64, read []float32) bool {
+	like := b.nearest(b.lines[id][0], grams, read)
+	return like >= intentCut && like > b.nearest(b.lines[id][1], grams, read)
+}
+
+// worded reports whether a line has the words that a meaning needs and none that it must not have.
+func worded(in *engine.Intent, line string) bool {
+	if len(in.Needs)+len(in.Never) == 0 {
+		return true
+	}
+	has := func(beginnings string) bool {
+		for w := range strings.FieldsSeq(engine.Fold(strings.ReplaceAll(line, "'", ""))) {
+			for b := range strings.SplitSeq(beginnings, "|") {
+				if b = strings.TrimSpace(b); b != "" && (strings.HasPrefix(w, b) || len(b) > 5 && len(w) >= len(b)-1 && engine.EditDistance(w[:min(len(w), len(b))], b) <= 1) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	return !slices.ContainsFunc(in.Needs, func(n string) bool { return !has(n) }) && !slices.ContainsFunc(in.Never, has)
 }
 
 // intentCut is the likeness from which a line means an intent; intentWords is the share of words against the line head.
@@ -60,18 +100,19 @@ func (b *intentBook) nearest(lines []intentLine, grams map[string]float64, read 
 	return best
 }
 
-func (t *Tracker) book(ctx context.Context, s *engine.Story) (*intentBook, error) {
+// book reads the lines of some intents once; of is whose they are.
+func (t *Tracker) book(ctx context.Context, of any, intents map[string]engine.Intent) (*intentBook, error) {
 	t.reading.Lock() // whoever comes meanwhile waits for the same book
 	defer t.reading.Unlock()
 	t.mu.Lock()
-	b, ok := t.intents[s]
+	b, ok := t.intents[of]
 	t.mu.Unlock()
 	if ok {
 		return b, nil
 	}
 	b = &intentBook{idf: map[string]float64{}, lines: map[string][2][]intentLine{}}
 	var all []string
-	for id, in := range s.Intents {
+	for id, in := range intents {
 		b.ids = append(b.ids, id)
 		all = append(append(all, in.Like...), in.Unlike...)
 	}
@@ -85,7 +126,7 @@ func (t *Tracker) book(ctx context.Context, s *engine.Story) (*intentBook, error
 		b.idf[g] = math.Log(1 + float64(len(all))/df)
 	}
 	for _, id := range b.ids {
-		in := s.Intents[id]
+		in := intents[id]
 		var sides [2][]intentLine
 		for k, texts := range [2][]string{in.Like, in.Unlike} {
 			if len(texts) == 0 {
@@ -102,7 +143,7 @@ func (t *Tracker) book(ctx context.Context, s *engine.Story) (*intentBook, error
 		b.lines[id] = sides
 	}
 	t.mu.Lock()
-	t.intents[s] = b
+	t.intents[of] = b
 	t.mu.Unlock()
 	return b, nil
 }

@@ -213,8 +213,8 @@ func TestMood(t *testing.T) {
 	t.Parallel()
 	tr := NewTracker(wordMind{})
 	for line, want := range map[string]string{"i hate you": "angry", "LET ME IN THERE": "angry", "haha ok": "funny", "thank you so much": "warm", "why is that?": "curious", "my dog died": "sad", "hurry!!": "urgent", "the door is blue": "calm", "": "calm"} {
-		if got := tr.Mood(line); got != want {
-			t.Errorf("%q is %s, want %s", line, got, want)
+		if got, err := tr.Mood(t.Context(), []engine.Spoken{{Player: true, Text: line}}); got != want || err != nil {
+			t.Errorf("%q is %s (%v), want %s", line, got, err, want)
 		}
 	}
 }

@@ -12,16 +12,17 @@ import (
 // Tracker follows intents, goals and mood with the model's readings and the words themselves.
 type Tracker struct {
 	Mind engine.Mind
+	Head *MoodHead // nil: the mood by words alone
 
 	reading sync.Mutex // held while a story's intents are read
 	mu      sync.Mutex
 	lines   map[string]engine.Reading // readings of written and said lines, by side and text
-	intents map[*engine.Story]*intentBook
+	intents map[any]*intentBook       // by whose they are: a story, or one meaning
 }
 
 // NewTracker returns a tracker over the model.
 func NewTracker(m engine.Mind) *Tracker {
-	return &Tracker{Mind: m, lines: map[string]engine.Reading{}, intents: map[*engine.Story]*intentBook{}}
+	return &Tracker{Mind: m, lines: map[string]engine.Reading{}, intents: map[any]*intentBook{}}
 }
 
 // read returns readings, from memory where it can. What players say is forgotten when there is much of it.

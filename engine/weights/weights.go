@@ -27,6 +27,9 @@ func Adapter() []byte { return read("shipped/adapter.safetensors") }
 // Vectors returns the vectors of the shipped example lines under the shipped weights, or nil where none ship.
 func Vectors() []byte { return read("shipped/vectors.bin") }
 
+// Mood returns the mood head that was fitted to the shipped weights, JSON, or nil where none ships.
+func Mood() []byte { return read("shipped/mood.json") }
+
 func read(name string) []byte {
 	b, err := shipped.ReadFile(name)
 	if err != nil {

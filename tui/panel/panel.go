@@ -35,6 +35,14 @@ type Data struct {
 	Mood, You     string         // of who speaks, of the player
 	Here          []string       // who is present
 	Next          string         // who answers next, where the player said so
+	Asked         string         // which question of a lesson is open, as "3 of 7"
+	Known         []Known        // what the learner knows
+}
+
+// Known is how sure a learner is of a skill.
+type Known struct {
+	Title string
+	Share float64 // [0, 1]
 }
 
 // moves is the smallest difference of a share from its target that is told.
@@ -101,6 +109,13 @@ func (d Data) Side(t *theme.Theme, width, height int) []string {
 	}
 	if d.Want != "" && !d.Reached && height > 14 {
 		wrap(t.Dim, d.Want, 4)
+	}
+	if d.Asked != "" {
+		add(t.Dim.Render("question  ") + d.Asked)
+	}
+	for _, k := range d.Known {
+		full := max(3, min(8, width/4))
+		add(t.Accent.Render(fill(k.Share, full)) + t.Dim.Render(rest(k.Share, full)+" "+k.Title))
 	}
 	gap()
 	if d.Mood != "" {
@@ -189,6 +204,9 @@ func (d Data) Strip(t *theme.Theme, width int) string {
 		parts = append(parts, t.Dim.Render("goal reached"))
 	case n > 0:
 		parts = append(parts, t.Dim.Render("goal ")+fmt.Sprintf("%.2f", d.Goal[n-1]))
+	}
+	if d.Asked != "" {
+		parts = append(parts, t.Dim.Render("question ")+d.Asked)
 	}
 	if d.You != "" {
 		parts = append(parts, t.Dim.Render("you seem ")+d.You)
