@@ -13,9 +13,10 @@ import (
 
 // Walkthrough is a way through a story that its author wrote down: a player's lines, in order, and the ending they reach.
 type Walkthrough struct {
-	Name   string
-	Lines  []string
-	Ending string
+	Name     string
+	Lines    []string
+	Ending   string
+	Stranger bool // written by somebody who had read only the summary and the opening
 }
 
 // story is a story with what only its tests and its checks need.
@@ -441,9 +442,9 @@ func (r *storyReader) voiced(m fields) {
 func (r *storyReader) walkthroughs(m fields) []Walkthrough {
 	var out []Walkthrough
 	for _, v := range m.list("walkthroughs") {
-		f := v.mapping("a walkthrough", "name", "lines", "ending")
+		f := v.mapping("a walkthrough", "name", "lines", "ending", "stranger")
 		f.need("lines")
-		w := Walkthrough{Name: f.text("name"), Lines: f.texts("lines"), Ending: f.text("ending")}
+		w := Walkthrough{Name: f.text("name"), Lines: f.texts("lines"), Ending: f.text("ending"), Stranger: f.yes("stranger")}
 		if _, ok := r.s.Endings[w.Ending]; !ok && w.Ending != "" {
 			f.keys["ending"].fail(among(w.Ending, slices.Collect(maps.Keys(r.s.Endings)), "write it under endings"), "there is no ending %q", w.Ending)
 		}

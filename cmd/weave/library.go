@@ -88,7 +88,7 @@ func (a *app) storyCmd() *cobra.Command {
 		return stories.NewStory(id)
 	})
 	story.Flags().BoolVar(&lesson, "lesson", false, "begin a lesson: steps, hints, a report")
-	return group("story", "The writer's bench for stories", list, show, story, a.checkCmd("story"))
+	return group("story", "The writer's bench for stories", list, show, story, a.checkCmd("story"), a.walkCmd())
 }
 
 // newCmd writes a scaffold into the player's folder.

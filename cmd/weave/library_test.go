@@ -1,62 +1,15 @@
 package main
 
 import (
-	"context"
-	"fmt"
 	"io"
 	"maps"
-	"path/filepath"
 	"slices"
 	"testing"
 
 	"github.com/personaweave/personaweave/engine"
-	"github.com/personaweave/personaweave/engine/persona"
 	"github.com/personaweave/personaweave/engine/reward"
-	"github.com/personaweave/personaweave/saves"
 	"github.com/personaweave/personaweave/stories"
 )
-
-// terse is the shipped model with nothing to say: what a player means is told as in play, and replies cost nothing. It reads
-// each text once.
-type terse struct {
-	*persona.Mind
-	read map[string]engine.Reading
-}
-
-func (m terse) Readings(ctx context.Context, texts []string, player bool) ([]engine.Reading, error) {
-	key := func(s string) string { return fmt.Sprint(player, s) }
-	var missing []string
-	for _, s := range texts {
-		if _, ok := m.read[key(s)]; !ok {
-			missing = append(missing, s)
-		}
-	}
-	if len(missing) > 0 {
-		rs, err := m.Mind.Readings(ctx, missing, player)
-		if err != nil {
-			return nil, err
-		}
-		for i, s := range missing {
-			m.read[key(s)] = rs[i]
-		}
-	}
-	out := make([]engine.Reading, len(texts))
-	for i, s := range texts {
-		out[i] = m.read[key(s)]
-	}
-	return out, nil
-}
-
-func (terse) Read(context.Context, engine.Prompt) ([]float32, error) {
-	return make([]float32, persona.Width), nil
-}
-func (terse) Draft(_ context.Context, _ engine.Prompt, n int, _ uint64) ([]engine.Draft, error) {
-	return slices.Repeat([]engine.Draft{{Text: "Mm.", Finished: true}}, n), nil
-}
-func (terse) Score(_ context.Context, _ engine.Prompt, texts []string) ([]float64, error) {
-	return make([]float64, len(texts)), nil
-}
-func (terse) Tidy(context.Context, engine.Prompt) error { return nil }
 
 // shipped is the library and a terse mind over the shipped model.
 func shipped(t *testing.T) (*stories.Library, terse) {
@@ -70,41 +23,37 @@ func shipped(t *testing.T) (*stories.Library, terse) {
 	return l, terse{a.think(), map[string]engine.Reading{}}
 }
 
-// Every walkthrough arrives at its ending when the shipped model tells what its lines mean.
+// Every walkthrough arrives at its ending when the shipped model tells what its lines mean: the author's, and those of strangers.
 func TestWalkthroughsWithTheModel(t *testing.T) {
 	t.Parallel()
-	l, mind := shipped(t)
-	store, err := saves.Open(filepath.Join(t.TempDir(), "weave.db"))
+	a := &app{out: io.Discard, errs: io.Discard}
+	t.Cleanup(a.close)
+	l, err := a.content()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = store.Close() })
-	none := persona.NewIndex(nil)
-	e := engine.New(engine.Deps{Content: l, Store: store, Mind: mind, Retriever: none, Tracker: reward.NewTracker(mind),
-		Judge: &reward.Judge{Mind: mind, Retriever: none, W: reward.DefaultWeights(), Scale: classifierScale}})
-	t.Cleanup(e.Close)
-	ctx := t.Context()
+	w, err := a.walker(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.close)
 	for _, s := range l.Stories() {
-		for _, w := range l.Walkthroughs(s.ID) {
-			talk, err := e.Start(ctx, s.ID, 1)
+		reached, strangers := map[string]bool{}, map[string]bool{}
+		for _, x := range l.Walkthroughs(s.ID) {
+			ended, trail, err := w.walk(t.Context(), s.ID, x.Lines)
 			if err != nil {
 				t.Fatal(err)
 			}
-			trail := ""
-			for i, line := range w.Lines {
-				if talk.State().Ended != "" {
-					break
-				}
-				if talk, err = e.Turn(ctx, talk, line, int64(i), func(engine.Event) {}); err != nil {
-					t.Fatal(err)
-				}
-				trail += "\n  " + line + " → " + talk.State().Scene
-				for id := range talk.State().Said {
-					trail += " " + id
-				}
+			if ended != x.Ending {
+				t.Errorf("%s, %q ends in %q, want %q%s", s.ID, x.Name, ended, x.Ending, trail)
 			}
-			if got := talk.State().Ended; got != w.Ending {
-				t.Errorf("%s, %q ends in %q, want %q%s", s.ID, w.Name, got, w.Ending, trail)
+			if reached[ended] = true; x.Stranger {
+				strangers[ended] = true
+			}
+		}
+		for id := range s.Endings {
+			if !reached[id] || !strangers[id] {
+				t.Errorf("%s: the ending %q has a walkthrough: %v, a stranger's: %v", s.ID, id, reached[id], strangers[id])
 			}
 		}
 	}

@@ -47,14 +47,16 @@ type Record struct {
 // Speaker is a persona of a ladder or a shift.
 type Speaker struct {
 	ID          string `json:"id,omitempty"`
+	Name        string `json:"name,omitempty"`
 	Description string `json:"description"`
 }
 
 // Turn is one turn of a dialogue; b is the character.
 type Turn struct {
-	Who   string             `json:"who"`
-	Text  string             `json:"text"`
-	Blend map[string]float64 `json:"blend,omitempty"`
+	Who     string             `json:"who"`
+	Speaker string             `json:"speaker,omitempty"` // which of several characters, in a dialogue of three
+	Text    string             `json:"text"`
+	Blend   map[string]float64 `json:"blend,omitempty"`
 }
 
 // Exchange is one line and its answer.
@@ -104,6 +106,9 @@ func (r *Record) validate() error {
 		for i, t := range r.Turns {
 			if t.Who != "a" && t.Who != "b" {
 				return fmt.Errorf(`turn %d is spoken by %q; say "a" (player) or "b" (character)`, i+1, t.Who)
+			}
+			if _, ok := r.Personas[t.Speaker]; t.Speaker != "" && !ok {
+				return fmt.Errorf("turn %d is spoken by %q, whom personas does not describe", i+1, t.Speaker)
 			}
 			for id := range t.Blend {
 				if _, ok := r.Personas[id]; !ok {

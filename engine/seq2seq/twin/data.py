@@ -41,8 +41,10 @@ def short_name(persona, description):
     return ""
 
 
-def said(turn, blend):
-    return turn["who"], turn["text"], None if turn["who"] == "a" else blend
+def said(turn, blend, name=""):
+    """A turn: "a" or "b", and after a colon the name of the one of several characters who speaks; its text; its blend."""
+    who = turn["who"] + (":" + name if name else "")
+    return who, turn["text"], None if turn["who"] == "a" else blend
 
 
 def record(source, descs, name, blocks, persona):
@@ -69,7 +71,8 @@ def dialogues(stories, heldout):
                 yield record(source, [d["persona_b"]], short_name(d["persona"], " ".join(d["persona_b"])), blocks, d["persona"])
             elif "personas" in d:  # blends turn by turn
                 ids = list(d["personas"])
-                turns = [said(x, {ids.index(k): w for k, w in (x.get("blend") or {ids[0]: 1.0}).items()}) for x in d["turns"]]
+                named = lambda x: d["personas"][x["speaker"]].get("name", "").split(" ")[0] if "speaker" in x else ""
+                turns = [said(x, {ids.index(k): w for k, w in (x.get("blend") or {x.get("speaker", ids[0]): 1.0}).items()}, named(x)) for x in d["turns"]]
                 descs = [[d["personas"][k]["description"]] for k in ids]
                 yield record(source, descs, short_name(d["persona"], descs[0][0]), [(d.get("context", ""), turns)], d["persona"])
             else:
@@ -86,17 +89,26 @@ def chat(stories, path, heldout):
 
 def cast(stories):
     """The written characters and stories, without what they hold out."""
-    people = {}
+    people, rng = {}, random.Random(8)
     for path in sorted(glob.glob(stories + "/personas/*.yaml")):
         y = yaml.safe_load(open(path, encoding="utf8"))
         people[y["id"]] = y
-    descs = lambda i: [people[i]["description"]] * 3 + list(people[i]["descriptions"])
+    lines = {i: [e["says"] for e in y.get("examples", []) if not e.get("heldout")] for i, y in people.items()}
+
+    def descs(i, but=()):
+        """What the Persona Encoder may read of a character: its description, paraphrases, or lines that it says elsewhere."""
+        others = [x for x in lines[i] if x not in but]
+        shown = ["Speaks like this: " + " ".join(f'"{x}"' for x in rng.sample(others, 4)) for _ in range(5) if len(others) >= 4]
+        return [people[i]["description"]] * 4 + list(people[i]["descriptions"]) + shown
+
     name = lambda i: people[i]["name"].split()[0]
     answer = lambda e: [("a", e["you"], None), ("b", e["says"], {0: 1.0})]
     for i, y in people.items():
-        own = [("", answer(e)) for e in y.get("examples", []) if not e.get("heldout")]
+        own = [e for e in y.get("examples", []) if not e.get("heldout")]
+        rng.shuffle(own)
         for at in range(0, len(own), 14):
-            yield record("cast", [descs(i)], name(i), own[at : at + 14], i)
+            some = own[at : at + 14]
+            yield record("cast", [descs(i, {e["says"] for e in some})], name(i), [("", answer(e)) for e in some], i)
         for d in y.get("dialogues", []):
             if d.get("heldout"):
                 continue
@@ -139,7 +151,7 @@ class Encoder:
 def row(rec, enc, rng, most=ROW, named=None, shuffle=True):
     """One record as a row: per token its id, position, block, turn within the block, decoder row (−1: encoder) and whether it is
     learned; the blends of the decoder rows; a description for each persona; the reply of each decoder row, as (line, text)."""
-    name = rec["name"] if rec["name"] and (rng.random() < 0.5 if named is None else named) else ""
+    use = rng.random() < 0.5 if named is None else named
     out = dict(id=[], pos=[], blk=[], order=[], dec=[], loss=[])
     blends, replies = [], []
 
@@ -161,7 +173,8 @@ def row(rec, enc, rng, most=ROW, named=None, shuffle=True):
             add(ids, at, b, n, -1, [0] * len(ids))
             at, n = at + len(ids), n + 1
         for i, (who, text, blend) in enumerate(turns):
-            ids = enc.turn("user" if who == "a" else "assistant", text, "" if who == "a" else name)
+            name = (who[2:] or rec["name"] if use or who[1:] else "") if who != "a" else ""
+            ids = enc.turn("user" if who == "a" else "assistant", text, name)
             if len(out["id"]) + len(ids) * (1 if who == "a" else 2) > most:
                 break
             if who == "a":
@@ -237,14 +250,14 @@ def forward(m, b):
     return m(b["ids"], b["pos"], b["mask"].to(dt), past)[0], reading
 
 
-TIMES = {"chat": 1, "cast": 4, "walkons": 0.6, "walkons2": 0.6}  # how often a source is read in a pass; of the SHORT ones, 1.5
+TIMES = {"chat": 1, "cast": 1, "walkons": 0.3, "walkons2": 0.3}  # how often a source is read in a pass; of the SHORT ones once, of others 0.6
 
 
 def epoch(records, enc, seed, tokens=5120, share=0.08):
     """Batches of one pass over the records, each source as often as TIMES says, chat a share of all."""
     rng, ours, public = random.Random(seed), [], []
     for r in records:
-        times = TIMES.get(r["source"], 1.5 if r["source"] in SHORT else 1)
+        times = TIMES.get(r["source"], 1 if r["source"] in SHORT else 0.6)
         (public if r["source"] == "chat" else ours).extend([r] * (int(times) + (rng.random() < times - int(times))))
     rows = [(row(r, enc, rng), len(r["descs"])) for r in ours]
     left = share / (1 - share) * sum(len(x[0]["id"]) for x, _ in rows)

@@ -142,6 +142,7 @@ def main():
     ap.add_argument("--base", default=BASE, help="the GGUF to start from")
     ap.add_argument("--out", default=HERE + "/../../../checkpoints", help="where checkpoints are kept")
     ap.add_argument("--to", default=HERE + "/../../weights/shipped/adapter.safetensors", help="export: the adapter to write")
+    ap.add_argument("--from", dest="begin", help="tune: an adapter to go on from, where there is no checkpoint")
     ap.add_argument("--chat", help="the public persona chat (synthetic-persona-chat.jsonl.gz), a share of the training text")
     ap.add_argument("--minutes", type=float, default=80)
     ap.add_argument("--tokens", type=float, default=250_000, help="heads: how much text to read for features")
@@ -163,6 +164,9 @@ def main():
     for p in m.parameters():
         p.requires_grad_(False)
     if args.stage == "tune":
+        if args.begin:
+            model.apply(m, args.begin)
+            m.e = None  # a stage of its own
         tune(m, enc, args, [p.requires_grad_() for p in m.trained()], False)
     elif args.stage == "heads":
         resume("tune")
