@@ -214,12 +214,10 @@ var (
 
 // judge tells what a line is to a question.
 func (e *Engine) judge(ctx context.Context, s *Step, q *Question, line string) (verdict, *Miss, error) {
-	for i := range q.Accept {
-		if ok, err := e.accepts(ctx, &q.Accept[i], line); err != nil {
-			return talked, nil, err
-		} else if ok {
-			return right, nil, nil
-		}
+	if ok, err := e.Right(ctx, q, line); err != nil {
+		return talked, nil, err
+	} else if ok {
+		return right, nil, nil
 	}
 	for i := range s.Misses {
 		for k := range s.Misses[i].Answers {
@@ -249,6 +247,16 @@ func (e *Engine) judge(ctx context.Context, s *Step, q *Question, line string) (
 		}
 	}
 	return wrong, nil, nil
+}
+
+// Right reports whether a line answers a question.
+func (e *Engine) Right(ctx context.Context, q *Question, line string) (bool, error) {
+	for i := range q.Accept {
+		if ok, err := e.accepts(ctx, &q.Accept[i], line); ok || err != nil {
+			return ok, err
+		}
+	}
+	return false, nil
 }
 
 // accepts reports whether a line is this answer.
@@ -325,6 +333,9 @@ func (c *class) teach(ctx context.Context, line string, moved func()) (reaction,
 	kind, miss, err := c.e.judge(ctx, s, q, line)
 	if err != nil {
 		return "", "", false, err
+	}
+	if kind == wrong && miss == nil && len(c.st.Said) > 0 { // it means something else
+		kind = talked
 	}
 	l.Learned = kind == right || kind == wrong
 	if kind == talked {

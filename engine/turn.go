@@ -54,6 +54,7 @@ func (e *Engine) answer(ctx context.Context, t *Talk, turn int64, attempt int, e
 					return t, err
 				}
 				if taught, ask = answered, next; taught {
+					st.Said = nil // an answer is an answer, whatever else it might mean
 					nodes = append(nodes, e.line(&st, c.speaker, reaction))
 				}
 			}

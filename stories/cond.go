@@ -39,7 +39,7 @@ func (c *condition) String() string { return c.text }
 // Holds evaluates the rule. What the facts do not say yet is false, 0 or empty; a goal not measured yet is at distance 1,
 // and a speaker not met yet speaks in its own voice alone.
 func (c *condition) Holds(f engine.Facts) (bool, error) {
-	out, err := vm.Run(c.program, c.names.env(f))
+	out, err := vm.Run(c.program, c.names.env(f, c.text))
 	if err != nil {
 		return false, &engine.Error{Code: engine.Internal, Message: fmt.Sprintf("the rule %q cannot be worked out", c.text),
 			Hint: "weave story check reads its story again", Err: plain(err)}
@@ -52,14 +52,19 @@ func (c *condition) Holds(f engine.Facts) (bool, error) {
 	return b, nil
 }
 
-// env are the facts as the expression sees them.
-func (n *names) env(f engine.Facts) map[string]any {
+// env are the facts as the expression sees them, as far as its text can speak of them.
+func (n *names) env(f engine.Facts, text string) map[string]any {
 	said, flag, goal, mood, blend := map[string]any{}, map[string]any{}, map[string]any{}, map[string]any{}, map[string]any{}
-	for _, id := range n.intents {
-		said[id] = f.Said[id]
+	speaks := func(root string) bool { return strings.Contains(text, root) }
+	if speaks("said") {
+		for _, id := range n.intents {
+			said[id] = f.Said[id]
+		}
 	}
-	for id, zero := range n.flags {
-		flag[id] = like(zero, f.Flag[id])
+	if speaks("flag") {
+		for id, zero := range n.flags {
+			flag[id] = like(zero, f.Flag[id])
+		}
 	}
 	for _, id := range n.goals {
 		d, ok := f.Goal[id]
@@ -71,6 +76,9 @@ func (n *names) env(f engine.Facts) map[string]any {
 	mood["you"] = f.Mood["you"]
 	for _, who := range n.cast {
 		mood[who] = f.Mood[who]
+		if !speaks("blend") {
+			continue
+		}
 		b := f.Blend[who]
 		if len(b) == 0 {
 			b = engine.Pure(who)

@@ -17,7 +17,7 @@ import (
 	"github.com/personaweave/personaweave/engine"
 )
 
-//go:embed common.yaml */*.yaml dialogues/*.jsonl.gz dialogues/split.json
+//go:embed common.yaml heldout.yaml */*.yaml dialogues/*.jsonl.gz dialogues/split.json
 var embedded embed.FS
 
 // newcomers is the story that stands first in the library.
@@ -28,6 +28,7 @@ type Library struct {
 	stories  []*engine.Story
 	personas []*engine.Persona
 	common   []CommonLine
+	held     []CommonLine
 	walks    map[string][]Walkthrough // by story id
 	problems []error
 	known    known
@@ -81,10 +82,11 @@ type source struct {
 
 // load reads every folder; the first must be without mistakes and hold common.yaml.
 func load(roots []root) (*Library, error) {
-	common := &source{file: &file{name: roots[0].name + "common.yaml"}}
+	common, held := &source{file: &file{name: roots[0].name + "common.yaml"}}, &source{file: &file{name: roots[0].name + "heldout.yaml"}}
 	var personas, stories []*source
 	var wait sync.WaitGroup
 	wait.Go(func() { common.root = common.open(roots[0].FS, "common.yaml") })
+	wait.Go(func() { held.root = held.open(roots[0].FS, "heldout.yaml") })
 	for i, r := range roots {
 		for _, folder := range []string{"personas", "library"} {
 			for _, p := range yamlFiles(r.FS, folder) {
@@ -109,6 +111,15 @@ func load(roots []root) (*Library, error) {
 	}
 	if err := common.err(); err != nil {
 		return nil, err
+	}
+	if held.root.n != nil {
+		l.held = readCommon(held.root)
+	}
+	if err := held.err(); err != nil {
+		return nil, err
+	}
+	for i := range l.held {
+		l.held[i].HeldOut = true
 	}
 	l.known = known{common: map[string]CommonLine{}, broken: map[string]string{}, speaks: map[string]bool{}}
 	for _, c := range l.common {
@@ -243,6 +254,9 @@ func (l *Library) Personas() []*engine.Persona { return slices.Clone(l.personas)
 
 // Common lists the lines that players say to every character, in the order written.
 func (l *Library) Common() []CommonLine { return slices.Clone(l.common) }
+
+// HeldOut lists player lines that are for measuring only: nothing is trained on them, and nobody's examples answer them.
+func (l *Library) HeldOut() []CommonLine { return slices.Clone(l.held) }
 
 // Problems tells what is wrong with the player's own files, which were left out; each is an *engine.Error.
 func (l *Library) Problems() []error { return slices.Clone(l.problems) }

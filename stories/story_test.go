@@ -42,7 +42,7 @@ scenes:
       a lamp.
     present: [mage]
     goals: [{id: go, want: "Leave.", reached_like: ["Off you go."], done: flag.open}]
-    blend: {mage: {mage: 3, robot: 1}}
+    blend: {mage: {mage: 0.75, robot: 0.25}}
     beats:
       - {when: said.ask, set: {n: +1, open: true, mood_word: "warm"}}
       - {when: said.ask, set: {n: -1}, repeat: true}

@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"testing"
 
@@ -59,44 +60,77 @@ func TestWalkthroughsWithTheModel(t *testing.T) {
 	}
 }
 
-// Each written line of an intent is left out and asked about: about half must still mean their intent, and near misses, left out
-// likewise, clearly less often. -v prints the counts.
+// A fifth of the lines of a story's intents is left out and asked about, five times over: those that mean an intent must be
+// understood far more often than its near misses, and lines of other intents hardly ever; the common lines mean little. -v prints the
+// counts; WEAVE_ALL=1 asks every story.
 func TestIntentsLeftOut(t *testing.T) {
 	t.Parallel()
 	l, mind := shipped(t)
-	hit, like, miss, unlike := 0, 0, 0, 0
-	for _, s := range l.Stories() {
-		for id, in := range s.Intents {
-			for side, lines := range [][]string{in.Like, in.Unlike} {
-				for i, line := range lines {
-					left := engine.Story{Intents: maps.Clone(s.Intents)}
-					rest := slices.Delete(slices.Clone(lines), i, i+1)
-					if side == 0 {
-						left.Intents[id] = engine.Intent{Like: rest, Unlike: in.Unlike}
+	var hit, like, near, unlike, other, others, idle, common int
+	for at, s := range l.Stories() {
+		if len(s.Intents) == 0 || at > 1 && os.Getenv("WEAVE_ALL") == "" {
+			continue
+		}
+		for fold := range 5 {
+			left, asked, n := engine.Story{Intents: map[string]engine.Intent{}}, map[string][2][]string{}, 0
+			rest := func(lines []string, out *[]string) (kept []string) {
+				for _, line := range lines {
+					if n++; n%5 == fold {
+						*out = append(*out, line)
 					} else {
-						left.Intents[id] = engine.Intent{Like: in.Like, Unlike: rest}
+						kept = append(kept, line)
 					}
-					got, err := reward.NewTracker(mind).Intents(t.Context(), &left, line)
-					if err != nil {
-						t.Fatal(err)
+				}
+				return kept
+			}
+			for _, id := range slices.Sorted(maps.Keys(s.Intents)) {
+				in, a := s.Intents[id], [2][]string{}
+				in.Like, in.Unlike = rest(in.Like, &a[0]), rest(in.Unlike, &a[1])
+				left.Intents[id], asked[id] = in, a
+			}
+			tracker := reward.NewTracker(mind)
+			for i, c := range l.Common() {
+				if i%2 == 1 {
+					tracker.Idle = append(tracker.Idle, c.Text)
+				}
+			}
+			means := func(line string) map[string]bool {
+				got, err := tracker.Intents(t.Context(), &left, line)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return got
+			}
+			for id, a := range asked {
+				for _, line := range a[0] {
+					got := means(line)
+					like++
+					if got[id] {
+						hit++
 					}
-					if side == 0 {
-						like++
-						if got[id] {
-							hit++
-						}
-					} else {
-						unlike++
-						if got[id] {
-							miss++
-						}
+					delete(got, id)
+					other, others = other+len(got), others+len(s.Intents)-1
+				}
+				for _, line := range a[1] {
+					unlike++
+					if means(line)[id] {
+						near++
 					}
+				}
+			}
+			if fold == 0 {
+				for i, c := range l.Common() {
+					if i%2 == 1 {
+						continue
+					}
+					common, idle = common+1, idle+len(means(c.Text))
 				}
 			}
 		}
 	}
-	t.Logf("%d of %d left-out lines mean their intent; %d of %d left-out near misses do", hit, like, miss, unlike)
-	if hit*100 < like*45 || hit*100/like < miss*100/unlike+8 {
-		t.Errorf("%d of %d left-out lines mean their intent; %d of %d left-out near misses do", hit, like, miss, unlike)
+	t.Logf("left out: %d of %d lines mean their intent, %d of %d near misses do, %d of %d other intents are taken for it; a common line means %.2f intents",
+		hit, like, near, unlike, other, others, float64(idle)/float64(common))
+	if hit*100 < like*45 || near*100 > unlike*38 || other*100 > others*4 {
+		t.Errorf("%d of %d, %d of %d, %d of %d", hit, like, near, unlike, other, others)
 	}
 }

@@ -76,8 +76,15 @@ func (a *app) tracker() (*reward.Tracker, error) {
 	if err != nil {
 		return nil, &engine.Error{Code: engine.Damaged, Message: err.Error(), Hint: "install weave again"}
 	}
+	l, err := a.content()
+	if err != nil {
+		return nil, err
+	}
 	t := reward.NewTracker(a.think())
 	t.Head = head
+	for _, c := range l.Common() {
+		t.Idle = append(t.Idle, c.Text)
+	}
 	return t, nil
 }
 

@@ -124,9 +124,48 @@ func (w *walker) walk(ctx context.Context, story string, lines []string) (ended,
 	return talk.State().Ended, trail, nil
 }
 
+// walkScript plays a file's lines, one a line, and prints what is narrated and what characters say by the author's hand.
+func (a *app) walkScript(ctx context.Context, w *walker, story, path string) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return &engine.Error{Code: engine.NotFound, Message: fmt.Sprintf("cannot read the script: %v", err), Hint: "give a file with one line for each turn"}
+	}
+	talk, err := w.engine.Start(ctx, story, 1)
+	if err != nil {
+		return err
+	}
+	told := 0
+	tell := func() {
+		for _, n := range talk.Path[told:] {
+			switch {
+			case n.Kind == engine.Narration:
+				fmt.Fprintln(a.out, n.Text)
+			case n.Kind == engine.Character && n.Reply == nil:
+				fmt.Fprintf(a.out, "%s: %s\n", n.Speaker, n.Text)
+			}
+		}
+		told = len(talk.Path)
+	}
+	tell()
+	i := int64(0)
+	for line := range strings.Lines(string(b)) {
+		if line = strings.TrimSpace(line); line == "" || talk.State().Ended != "" {
+			continue
+		}
+		fmt.Fprintln(a.out, "> "+line)
+		i++
+		if talk, err = w.engine.Turn(ctx, talk, line, i, func(engine.Event) {}); err != nil {
+			return err
+		}
+		tell()
+	}
+	fmt.Fprintf(a.out, "ending: %s\n", talk.State().Ended)
+	return nil
+}
+
 // walkCmd plays the walkthroughs of stories.
 func (a *app) walkCmd() *cobra.Command {
-	verbose := false
+	verbose, script := false, ""
 	c := &cobra.Command{Use: "walk [STORY]", Short: "Play the walkthroughs that a story's author wrote and tell which endings they reach", Args: argCount(0, 1, "[STORY]"),
 		RunE: func(c *cobra.Command, args []string) error {
 			l, err := a.content()
@@ -146,6 +185,12 @@ func (a *app) walkCmd() *cobra.Command {
 				return err
 			}
 			defer w.close()
+			if script != "" {
+				if len(args) == 0 {
+					return usage{&engine.Error{Code: engine.Invalid, Message: "--script needs a story", Hint: "weave story walk STORY --script FILE"}}
+				}
+				return a.walkScript(c.Context(), w, args[0], script)
+			}
 			lost := 0
 			for _, s := range all {
 				for _, x := range l.Walkthroughs(s.ID) {
@@ -174,6 +219,7 @@ func (a *app) walkCmd() *cobra.Command {
 			}
 			return nil
 		}}
+	c.Flags().StringVar(&script, "script", "", "play the lines of this file instead, and print what the story tells")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "tell what each line was understood as")
 	return c
 }

@@ -44,8 +44,8 @@ func TestOurDialoguesReadAndTheSplitHoldsWhatItNames(t *testing.T) {
 			}
 		}
 	}
-	if kinds[corpus.Ladder] != 80 || ladders != 10 {
-		t.Errorf("%d ladders, %d held out; want 80 and 10", kinds[corpus.Ladder], ladders)
+	if kinds[corpus.Ladder] != 110 || ladders != 13 {
+		t.Errorf("%d ladders, %d held out; want 110 and 13", kinds[corpus.Ladder], ladders)
 	}
 	if share := float64(held) / float64(all); share < 0.08 || share > 0.13 {
 		t.Errorf("%d of %d held out, want about one in ten", held, all)

@@ -13,6 +13,7 @@ import (
 type Tracker struct {
 	Mind engine.Mind
 	Head *MoodHead // nil: the mood by words alone
+	Idle []string  // what players say anywhere, and means nothing to a story
 
 	reading sync.Mutex // held while a story's intents are read
 	mu      sync.Mutex

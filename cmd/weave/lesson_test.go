@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"os"
+	"testing"
+
+	"github.com/personaweave/personaweave/engine"
+)
+
+// lines reads a file of JSON lines.
+func lines[T any](t *testing.T, path string) []T {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var out []T
+	for sc := bufio.NewScanner(f); sc.Scan(); {
+		var x T
+		if err := json.Unmarshal(sc.Bytes(), &x); err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
+// A hundred answers to the lessons' free questions, written by somebody who had read the questions alone: right ones are
+// accepted, wrong ones are not. -v tells which were judged otherwise; WEAVE_ANSWERS names another file.
+func TestMeaningAnswers(t *testing.T) {
+	t.Parallel()
+	a := &app{out: io.Discard, errs: io.Discard}
+	t.Cleanup(a.close)
+	l, err := a.content()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := a.walker(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.close)
+	path := "../../stories/testdata/answers.jsonl"
+	if other := os.Getenv("WEAVE_ANSWERS"); other != "" {
+		path = other
+	}
+	var right, accepted, wrong, taken int
+	for _, x := range lines[struct {
+		Story, Scene, Step, Answer string
+		Right                      bool
+	}](t, path) {
+		s, err := l.Story(x.Story)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sc, _ := s.Scene(x.Scene)
+		var q *engine.Question
+		for i := range sc.Steps {
+			if sc.Steps[i].ID == x.Step {
+				q = &sc.Steps[i].Question
+			}
+		}
+		if q == nil {
+			t.Fatalf("%s/%s has no step %q", x.Story, x.Scene, x.Step)
+		}
+		ok, err := w.engine.Right(t.Context(), q, x.Answer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case x.Right:
+			if right++; ok {
+				accepted++
+			}
+		default:
+			if wrong++; ok {
+				taken++
+			}
+		}
+		if ok != x.Right {
+			t.Logf("%s/%s: %q is right: %v, judged: %v", x.Story, x.Step, x.Answer, x.Right, ok)
+		}
+	}
+	t.Logf("%d of %d right answers accepted, %d of %d wrong ones", accepted, right, taken, wrong)
+	if accepted*100 < right*90 || taken*100 > wrong*5 {
+		t.Errorf("%d of %d right answers accepted, %d of %d wrong ones", accepted, right, taken, wrong)
+	}
+}
