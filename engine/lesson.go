@@ -207,7 +207,7 @@ const (
 
 var (
 	helpLine  = regexp.MustCompile(`^(help|hint|a hint|clue|idk|dunno|huh|what|um+|no idea|no clue|stuck|dont get it)$|\b(hint|clue|help me|i (dont|do not|didnt) (know|get|understand)|no idea|im (stuck|lost|confused)|i am (stuck|lost|confused)|not sure|too hard|explain (that|this|it) again)\b`)
-	skipLine  = regexp.MustCompile(`^(skip|pass|next|skip it|next one|next question|i give up|give up|tell me|just tell me|whats the answer|what is the answer)( please)?$|\b(skip (this|it)|give me the answer|tell me the answer|i give up)\b`)
+	skipLine  = regexp.MustCompile(`^(skip|pass|next|skip it|next one|next question|i give up|give up|tell me|just tell me|whats the answer|what is the answer)( please)?$|\b(skip|give me the answer|tell me the answer|i give up)\b`)
 	askLine   = regexp.MustCompile(`^(who|what|when|where|why|how|which|can (you|we|i)|could (you|we|i)|do (you|we|i)|does|are (you|we)|will (you|we)|is (this|that|there))\b`)
 	idleWords = regexp.MustCompile(`^((ok|okay|k|lol|haha|hm+|yes|yeah|yep|no|nah|nope|sure|fine|cool|wow|thanks|thank|you|thx|please|hi|hey|hello|bye|oh|ah|well|really|great|nice|maybe|and|so|good|whatever|later|brb|im|back|ready|go|lets|got|it|i|see) ?)+$`)
 )

@@ -34,7 +34,7 @@ const (
 	intentCut     = 0.22 // score from which a line means an intent; the intent's own lines score about 1
 	intentPenalty = 2    // of the L2 penalty
 	intentNear    = -0.1 // score that near misses are given
-	meansCut      = 0.45  // the same for a meaning that stands alone: the answer to a question
+	meansCut      = 0.6  // the same for a meaning that stands alone: the answer to a question
 	meansNear     = -0.5 // and what its near misses are given
 	intentNearest = 0.35 // likeness, in words or by the line head, that some line of the intent must have
 )
