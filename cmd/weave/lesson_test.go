@@ -90,3 +90,63 @@ func TestMeaningAnswers(t *testing.T) {
 		t.Errorf("%d of %d right answers accepted, %d of %d wrong ones", accepted, right, taken, wrong)
 	}
 }
+
+// Forty talks at the two desks, labelled by somebody who judged the lines as a trainer would: the reports agree with the labels in
+// most. -v tells where they do not.
+func TestReportsAgreeWithTrainers(t *testing.T) {
+	t.Parallel()
+	a := &app{out: io.Discard, errs: io.Discard}
+	t.Cleanup(a.close)
+	l, err := a.content()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := a.walker(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.close)
+	agree, all := map[string]int{}, 0
+	talks := lines[struct {
+		Story                     string
+		Lines                     []string
+		Calm, Clarity, Resolution string
+	}](t, "../../stories/testdata/desk-talks.jsonl")
+	for i, x := range talks {
+		s, err := l.Story(x.Story)
+		if err != nil {
+			t.Fatal(err)
+		}
+		talk, err := w.engine.Start(t.Context(), x.Story, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n, line := range x.Lines {
+			if talk.State().Ended != "" {
+				break
+			}
+			if talk, err = w.engine.Turn(t.Context(), talk, line, int64(n), func(engine.Event) {}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		all++
+		for _, m := range s.Report {
+			want := map[string]string{"calm": x.Calm, "clarity": x.Clarity, "resolution": x.Resolution}[m.ID]
+			got := "poor"
+			if m.Score(talk.State()) >= 6 {
+				got = "good"
+			}
+			if got == want {
+				agree[m.ID]++
+			} else {
+				t.Logf("talk %d (%s): %s is %s, scored %.1f", i+1, x.Story, m.ID, want, m.Score(talk.State()))
+			}
+		}
+	}
+	t.Logf("of %d talks the report agrees on calm in %d, on clarity in %d, on resolution in %d", all, agree["calm"], agree["clarity"], agree["resolution"])
+	for id, n := range agree {
+		if n*100 < all*65 {
+			t.Errorf("%s agrees in %d of %d", id, n, all)
+		}
+	}
+}

@@ -14,8 +14,8 @@ import (
 	"github.com/personaweave/personaweave/engine/weights"
 )
 
-// moodPenalty is the L2 penalty of the mood head, chosen on held-out dialogues.
-const moodPenalty = 3
+// moodPenalties are the L2 penalties to choose from, on a fifth of the dialogues to learn from.
+var moodPenalties = []float64{30, 300, 3000}
 
 func (a *app) moodCmd() *cobra.Command {
 	return &cobra.Command{Use: "mood [FILE]", Short: "Tell how well the player's mood is read on held-out dialogues; with FILE, fit the mood head anew and write it",
@@ -99,23 +99,47 @@ func spokenLines(d engine.Dialogue) []string {
 	return out
 }
 
-// fitMood fits the head to the dialogues that are not held out, as far as they have come at each of the player's lines.
+// fitMood fits the head to the dialogues that are not held out, as far as they have come at every second of the player's lines.
 func fitMood(ctx context.Context, t *reward.Tracker, all []engine.Dialogue) (*reward.MoodHead, error) {
 	var examples []reward.MoodExample
-	for _, d := range all {
+	var part []int // which fifth of the dialogues
+	for n, d := range all {
 		lines := spokenLines(d)
 		if d.HeldOut || len(lines) < 2 {
 			continue
 		}
-		for i := 2; i <= len(lines); i++ {
+		for i := len(lines); i >= 2; i -= 2 {
 			x, err := t.MoodFeatures(ctx, lines[:i])
 			if err != nil {
 				return nil, err
 			}
-			examples = append(examples, reward.MoodExample{X: x, Mood: d.Mood, Weight: 1 / float64(len(lines)-1)})
+			examples = append(examples, reward.MoodExample{X: x, Mood: d.Mood, Weight: 2 / float64(len(lines))})
+			part = append(part, n%5)
 		}
 	}
-	return reward.FitMood(examples, moodPenalty)
+	best, chosen := -1.0, 0.0
+	for _, penalty := range moodPenalties {
+		var learn, test []reward.MoodExample
+		for i, e := range examples {
+			if part[i] == 0 {
+				test = append(test, e)
+			} else {
+				learn = append(learn, e)
+			}
+		}
+		h, err := reward.FitMood(learn, penalty)
+		if err != nil {
+			return nil, err
+		}
+		var want, got []string
+		for _, e := range test {
+			want, got = append(want, e.Mood), append(got, h.Likeliest(e.X))
+		}
+		if f1, _ := reward.MacroF1(want, got); f1 > best {
+			best, chosen = f1, penalty
+		}
+	}
+	return reward.FitMood(examples, chosen)
 }
 
 // moodF1 reads the mood at the end of each held-out dialogue.

@@ -169,9 +169,17 @@ func (t *Tracker) Mood(ctx context.Context, said []engine.Spoken) (string, error
 	if err != nil {
 		return "", err
 	}
-	p := t.Head.Estimate(x)
+	if mood := t.Head.Likeliest(x); mood != "" {
+		return mood, nil
+	}
+	return plainMood(lines[len(lines)-1]), nil
+}
+
+// Likeliest is the mood that the features speak for; "" for features of another length.
+func (h *MoodHead) Likeliest(x []float32) string {
+	p := h.Estimate(x)
 	if p == nil {
-		return plainMood(lines[len(lines)-1]), nil
+		return ""
 	}
 	best := 0
 	for i := range p {
@@ -179,7 +187,7 @@ func (t *Tracker) Mood(ctx context.Context, said []engine.Spoken) (string, error
 			best = i
 		}
 	}
-	return t.Head.Moods[best], nil
+	return h.Moods[best]
 }
 
 // Estimate is the probability of each mood; nil for features of another length.
