@@ -113,7 +113,7 @@ func (s *shelf) Append(_ context.Context, _, parent int64, nodes []*engine.Node)
 	return s.session, nil
 }
 
-func (s *shelf) Learner(context.Context) (engine.Learner, error)      { return engine.Learner{}, nil }
+func (s *shelf) Learner(context.Context) (engine.Learner, error)   { return engine.Learner{}, nil }
 func (s *shelf) KeepLearner(context.Context, engine.Learner) error { return nil }
 
 // walk plays a walkthrough and tells how it went.
