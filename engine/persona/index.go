@@ -80,6 +80,7 @@ const (
 	byWords = 1.0  // tf-idf cosine of the player's words and the words answered
 	byPlace = 0.15 // it belongs to this scene
 	byVoice = 0.6  // borrowed lines: likeness of voice
+	lineFar = 0.25 // cosine of the line head at which two lines have nothing in common
 )
 
 // Retrieve returns up to m examples near the query, best first, one per text.
@@ -94,13 +95,14 @@ func (x *Index) Retrieve(ctx context.Context, q engine.Query, m int) ([]engine.F
 	reply, line, voice := x.scan(x.response, q.Want), x.scan(x.line, q.Line), x.scan(x.voice, q.Voice)
 	words := x.bag(q.Text)
 	like := func(i int) float64 { return cosine(words, x.words[i]) }
+	answers := func(i int) float64 { return min(1, max(0, like(i), (at(line, i)-lineFar)/(1-lineFar))) }
 	score := func(i int) float64 {
 		return byReply*at(reply, i) + byLine*at(line, i) + byWords*like(i)
 	}
 	var found []engine.Found
 	add := func(i int, s float64) {
 		if !q.Used[engine.Fold(x.examples[i].Says)] {
-			found = append(found, engine.Found{StoredExample: &x.examples[i], Score: s, Answers: min(1, max(0, like(i)))})
+			found = append(found, engine.Found{StoredExample: &x.examples[i], Score: s, Answers: answers(i)})
 		}
 	}
 	for id, w := range q.Personas {
