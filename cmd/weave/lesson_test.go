@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"encoding/json"
-	"io"
 	"os"
 	"testing"
 
@@ -33,17 +32,7 @@ func lines[T any](t *testing.T, path string) []T {
 // accepted, wrong ones are not. -v tells which were judged otherwise; WEAVE_ANSWERS names another file.
 func TestMeaningAnswers(t *testing.T) {
 	t.Parallel()
-	a := &app{out: io.Discard, errs: io.Discard}
-	t.Cleanup(a.close)
-	l, err := a.content()
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, err := a.walker(l)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.close)
+	l, w := walking(t)
 	path := "../../stories/testdata/answers.jsonl"
 	if other := os.Getenv("WEAVE_ANSWERS"); other != "" {
 		path = other
@@ -95,17 +84,7 @@ func TestMeaningAnswers(t *testing.T) {
 // most. -v tells where they do not.
 func TestReportsAgreeWithTrainers(t *testing.T) {
 	t.Parallel()
-	a := &app{out: io.Discard, errs: io.Discard}
-	t.Cleanup(a.close)
-	l, err := a.content()
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, err := a.walker(l)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.close)
+	l, w := walking(t)
 	agree, all := map[string]int{}, 0
 	talks := lines[struct {
 		Story                     string

@@ -24,9 +24,9 @@ func shipped(t *testing.T) (*stories.Library, terse) {
 	return l, terse{a.think(), map[string]engine.Reading{}}
 }
 
-// Every walkthrough arrives at its ending when the shipped model tells what its lines mean: the author's, and those of strangers.
-func TestWalkthroughsWithTheModel(t *testing.T) {
-	t.Parallel()
+// walking is the library and a walker over it.
+func walking(t *testing.T) (*stories.Library, *walker) {
+	t.Helper()
 	a := &app{out: io.Discard, errs: io.Discard}
 	t.Cleanup(a.close)
 	l, err := a.content()
@@ -38,6 +38,13 @@ func TestWalkthroughsWithTheModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.close)
+	return l, w
+}
+
+// Every walkthrough arrives at its ending when the shipped model tells what its lines mean: the author's, and those of strangers.
+func TestWalkthroughsWithTheModel(t *testing.T) {
+	t.Parallel()
+	l, w := walking(t)
 	for _, s := range l.Stories() {
 		reached, strangers := map[string]bool{}, map[string]bool{}
 		for _, x := range l.Walkthroughs(s.ID) {

@@ -2,7 +2,6 @@ package reward
 
 import (
 	"context"
-	"math"
 	"strings"
 	"sync"
 	"unicode"
@@ -144,20 +143,10 @@ func (j *Judge) agreement(c engine.Case, voice []float32) float64 {
 // Classify is the persona classifier: a softmax of scale·(voice·p) over personas given by their unit vectors p.
 func Classify(personas [][]float32, voice []float32, scale float64) []float64 {
 	q := make([]float64, len(personas))
-	best := math.Inf(-1)
 	for i, p := range personas {
 		q[i] = scale * dot(p, voice)
-		best = max(best, q[i])
 	}
-	sum := 0.0
-	for i := range q {
-		q[i] = math.Exp(q[i] - best)
-		sum += q[i]
-	}
-	for i := range q {
-		q[i] /= sum
-	}
-	return q
+	return softmax(q)
 }
 
 // coherence maps a mean log-likelihood per token to [0, 1]: −5 and below is 0, −1 and above is 1.

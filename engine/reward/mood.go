@@ -206,7 +206,11 @@ func (h *MoodHead) Estimate(x []float32) []float64 {
 	return softmax(z)
 }
 
+// softmax makes shares of scores, in place.
 func softmax(z []float64) []float64 {
+	if len(z) == 0 {
+		return z
+	}
 	top, sum := slices.Max(z), 0.0
 	for i := range z {
 		z[i] = math.Exp(z[i] - top)
