@@ -113,6 +113,7 @@ var lessonMistakes = []mistake{
 	{"step twice", "id: what_is_half", "id: half_of_eight", "@      - id: half_of_eight\n        skill: halves\n        ask: \"In your", `the step id "half_of_eight" was used`, "own"},
 	{"unknown fact", "when: lesson.done", "when: lesson.over", "lesson.over", `no fact "over"`, ""},
 	{"unknown mastery", "done: mastery.halves", "done: mastery.wholes", "mastery.wholes", `no skill "wholes"`, ""},
+	{"steps and no kind", "kind: lesson\n", "", "id: bread", "a story has no kind", "add a line"},
 	{"steps in a story", "kind: lesson", "kind: story", "kind: story", "only a lesson has steps", "kind: lesson"},
 	{"meaning like nothing", "unlike: [\"when there are two", "likes: [\"when there are two", "likes", `no key "likes"`, "like"},
 }

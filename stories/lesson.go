@@ -247,8 +247,8 @@ func (r *storyReader) lesson(m fields) {
 		steps += len(r.s.Scenes[i].Steps)
 	}
 	if r.s.Kind != engine.KindLesson {
-		if steps > 0 {
-			m.keys["kind"].fail("write `kind: lesson`", "only a lesson has steps")
+		if kind, ok := m.keys["kind"]; ok && steps > 0 {
+			kind.fail("write `kind: lesson`", "only a lesson has steps")
 		}
 		return
 	}
