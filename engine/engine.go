@@ -17,6 +17,7 @@ import (
 type Settings struct {
 	Drafts   int     // K: candidates sampled from the decoder
 	Found    int     // M: candidates found among the examples
+	Shown    int     // demonstrations that the decoder sees
 	Step     float64 // largest change of a blend weight in one turn
 	Carry    int     // turns of the scene before that stay in the prompt when a scene begins
 	Distance bool    // follow goal distance (needs a Tracker)
@@ -24,7 +25,7 @@ type Settings struct {
 
 // DefaultSettings are the settings that play uses.
 func DefaultSettings() Settings {
-	return Settings{Drafts: 8, Found: 8, Step: 0.15, Carry: 6, Distance: true}
+	return Settings{Drafts: 8, Found: 8, Shown: 3, Step: 0.15, Carry: 6, Distance: true}
 }
 
 // Deps are the implementations an Engine works with.

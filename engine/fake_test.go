@@ -69,6 +69,9 @@ func (s shelf) Retrieve(_ context.Context, q engine.Query, m int) ([]engine.Foun
 	}
 	return out, nil
 }
+func (s shelf) Demonstrate(context.Context, engine.Query, int) ([]engine.Exchange, error) {
+	return nil, nil
+}
 func (s shelf) Nearest([]float32, map[string]float64, string) (engine.Found, bool) {
 	return engine.Found{}, false
 }

@@ -87,7 +87,11 @@ type Prompt struct {
 	Name     string     // whose reply is wanted
 	Blend    []Weighted // empty: the null persona
 	Strength float64    // guidance γ: 0 null, 1 plain, above 1 stronger
+	Shown    []Exchange // demonstrations: written exchanges near in topic and manner, which the decoder sees too
 }
+
+// Exchange is a line of the player's and what a character answered.
+type Exchange struct{ You, Says string }
 
 // Reading is what the heads make of a text read alone; unit vectors [256].
 type Reading struct {
@@ -147,6 +151,9 @@ type Found struct {
 // Retriever finds examples.
 type Retriever interface {
 	Retrieve(ctx context.Context, q Query, m int) ([]Found, error)
+	// Demonstrate returns up to m written exchanges of any persona that are near the query in topic (its text and Line) and
+	// manner (its Voice), best first, none of them said in this talk.
+	Demonstrate(ctx context.Context, q Query, m int) ([]Exchange, error)
 	// Nearest returns the example of these personas nearest to a response vector, the line not itself left aside.
 	Nearest(response []float32, personas map[string]float64, not string) (Found, bool)
 	// Voices returns the centre of a persona's example lines in persona space and how many there are.

@@ -220,10 +220,25 @@ func (e *Engine) Say(ctx context.Context, m Moment) (*Reply, error) {
 		timings[name] = float64(now.Sub(start).Microseconds()) / 1000
 		start = now
 	}
-	want, err := e.Mind.Read(ctx, m.Prompt)
+	c, err := e.casework(ctx, m)
 	if err != nil {
 		return nil, err
 	}
+	q, err := e.query(ctx, m, c)
+	if err != nil {
+		return nil, err
+	}
+	if m.Found >= 0 {
+		if m.Prompt.Shown, err = e.Retriever.Demonstrate(ctx, q, e.Settings.Shown); err != nil {
+			return nil, err
+		}
+	}
+	lap("recall")
+	c.Prompt = m.Prompt
+	if c.Want, err = e.Mind.Read(ctx, m.Prompt); err != nil {
+		return nil, err
+	}
+	q.Want = c.Want
 	lap("read")
 	k, n := m.Drafts, m.Found
 	if k == 0 {
@@ -237,13 +252,11 @@ func (e *Engine) Say(ctx context.Context, m Moment) (*Reply, error) {
 		return nil, err
 	}
 	lap("draft")
-	c, err := e.casework(ctx, m, want)
-	if err != nil {
-		return nil, err
-	}
-	found, err := e.retrieve(ctx, m, c, max(0, n))
-	if err != nil {
-		return nil, err
+	var found []Found
+	if n > 0 {
+		if found, err = e.Retriever.Retrieve(ctx, q, n); err != nil {
+			return nil, err
+		}
 	}
 	lap("retrieve")
 	candidates, from := gather(drafts, found, m.Used)
@@ -274,8 +287,8 @@ func (e *Engine) Say(ctx context.Context, m Moment) (*Reply, error) {
 }
 
 // casework gathers what judges know of the moment: vectors of the blend's personas and of distractors from the cast.
-func (e *Engine) casework(ctx context.Context, m Moment, want []float32) (Case, error) {
-	c := Case{Prompt: m.Prompt, Want: want, Goals: m.Goals, Distance: m.Distance, Used: m.Used}
+func (e *Engine) casework(ctx context.Context, m Moment) (Case, error) {
+	c := Case{Prompt: m.Prompt, Goals: m.Goals, Distance: m.Distance, Used: m.Used}
 	if r, ok := e.Retriever.(Readier); ok { // Voices and Nearest wait as long, deaf to ctx
 		if err := r.Ready(ctx); err != nil {
 			return c, err
@@ -326,13 +339,10 @@ func (e *Engine) Prototype(ctx context.Context, id, description string) ([]float
 // ownLine is the share of a blend from which a persona's written lines may be said as they are.
 const ownLine = 0.3
 
-// retrieve finds example lines near the moment.
-func (e *Engine) retrieve(ctx context.Context, m Moment, c Case, n int) ([]Found, error) {
-	if n == 0 {
-		return nil, nil
-	}
-	q := Query{Want: c.Want, Text: m.Said, Personas: map[string]float64{}, Place: m.Place, Used: m.Used}
-	mean := make([]float32, len(c.Want))
+// query asks for example lines near the moment; Want is filled in when the reply head has spoken.
+func (e *Engine) query(ctx context.Context, m Moment, c Case) (Query, error) {
+	q := Query{Text: m.Said, Personas: map[string]float64{}, Place: m.Place, Used: m.Used}
+	var mean []float32
 	written := 0
 	for i, w := range m.Prompt.Blend {
 		if w.Weight >= ownLine {
@@ -340,6 +350,9 @@ func (e *Engine) retrieve(ctx context.Context, m Moment, c Case, n int) ([]Found
 		}
 		if _, n := e.Retriever.Voices(w.ID); n > 0 {
 			written++
+		}
+		if mean == nil {
+			mean = make([]float32, len(c.Voices[i]))
 		}
 		for j, x := range c.Voices[i] {
 			mean[j] += float32(w.Weight) * x
@@ -349,11 +362,11 @@ func (e *Engine) retrieve(ctx context.Context, m Moment, c Case, n int) ([]Found
 	if m.Said != "" {
 		r, err := e.Mind.Readings(ctx, []string{m.Said}, true)
 		if err != nil {
-			return nil, err
+			return q, err
 		}
 		q.Line = r[0].Line
 	}
-	return e.Retriever.Retrieve(ctx, q, n)
+	return q, nil
 }
 
 // gather makes candidates of drafts and found lines, each text once and none that was said before; from[i] is the found

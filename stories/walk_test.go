@@ -37,6 +37,9 @@ func (player) Tidy(context.Context, engine.Prompt) error { return nil }
 func (player) Retrieve(context.Context, engine.Query, int) ([]engine.Found, error) {
 	return nil, nil
 }
+func (player) Demonstrate(context.Context, engine.Query, int) ([]engine.Exchange, error) {
+	return nil, nil
+}
 func (player) Nearest([]float32, map[string]float64, string) (engine.Found, bool) {
 	return engine.Found{}, false
 }

@@ -1,6 +1,7 @@
 package persona
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -75,12 +76,13 @@ func (x *Index) Len() int { return len(x.examples) }
 
 // Weights of the ways an example can be near; chosen by reading what was found for the common lines.
 const (
-	byReply = 0.9  // reply head · response head
-	byLine  = 0.7  // line head · line head
-	byWords = 1.0  // tf-idf cosine of the player's words and the words answered
-	byPlace = 0.15 // it belongs to this scene
-	byVoice = 0.6  // borrowed lines: likeness of voice
-	lineFar = 0.25 // cosine of the line head at which two lines have nothing in common
+	byReply  = 0.9  // reply head · response head
+	byLine   = 0.7  // line head · line head
+	byWords  = 1.0  // tf-idf cosine of the player's words and the words answered
+	byPlace  = 0.15 // it belongs to this scene
+	byVoice  = 0.6  // borrowed lines: likeness of voice
+	byManner = 0.4  // demonstrations: likeness of voice
+	lineFar  = 0.25 // cosine of the line head at which two lines have nothing in common
 )
 
 // Retrieve returns up to m examples near the query, best first, one per text.
@@ -144,6 +146,45 @@ func (x *Index) Retrieve(ctx context.Context, q engine.Query, m int) ([]engine.F
 			seen[key] = true
 			out = append(out, f)
 		}
+	}
+	return out, nil
+}
+
+// shownWords is the most words of an exchange's line, and of its answer, that is shown to the decoder.
+const shownWords = 30
+
+// Demonstrate returns up to m exchanges near the query in topic and manner, one per text, from all that is written but other scenes'
+// lines and lines already said.
+func (x *Index) Demonstrate(ctx context.Context, q engine.Query, m int) ([]engine.Exchange, error) {
+	if err := ctx.Err(); err != nil || m <= 0 || q.Text == "" {
+		return nil, err
+	}
+	line, voice := x.scan(x.line, q.Line), x.scan(x.voice, q.Voice)
+	words := x.bag(q.Text)
+	type near struct {
+		i int
+		s float64
+	}
+	var best []near // the m nearest so far, one per text
+	for i := range x.examples {
+		e := &x.examples[i]
+		s := byLine*at(line, i) + byWords*cosine(words, x.words[i]) + byManner*at(voice, i)
+		if len(best) == m && s <= best[m-1].s || e.Place != "" && e.Place != q.Place || e.You == "" {
+			continue
+		}
+		if n := len(strings.Fields(e.Says)); n < 3 || n > shownWords || len(strings.Fields(e.You)) > shownWords || q.Used[engine.Fold(e.Says)] {
+			continue
+		}
+		if slices.ContainsFunc(best, func(b near) bool { return x.examples[b.i].Says == e.Says }) {
+			continue
+		}
+		at, _ := slices.BinarySearchFunc(best, s, func(b near, s float64) int { return cmp.Compare(s, b.s) })
+		best = slices.Insert(best, at, near{i, s})
+		best = best[:min(m, len(best))]
+	}
+	out := make([]engine.Exchange, len(best))
+	for k, b := range best {
+		out[k] = engine.Exchange{You: x.examples[b.i].You, Says: x.examples[b.i].Says}
 	}
 	return out, nil
 }

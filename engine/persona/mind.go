@@ -28,9 +28,10 @@ type Mind struct {
 	ready    chan struct{}
 	err      error
 	dialogue *seq2seq.Dialogue
-	read     []piece                     // turns in dialogue, in order
-	personas map[string]*seq2seq.Persona // by description; those of the last blends
-	vectors  map[string][]float32        // p by description
+	read     []piece                                    // turns in dialogue, in order
+	personas map[string]*seq2seq.Persona                // by description; those of the last blends
+	vectors  map[string][]float32                       // p by description
+	shown    map[engine.Exchange]*seq2seq.Demonstration // those of the last replies
 	tokens   map[seq2seq.Turn][]int
 	open     *seq2seq.Decoder // the reply about to be said, and what it is of
 	openKey  string
@@ -47,7 +48,7 @@ type piece struct {
 
 // NewMind returns a mind whose model is loaded by load, in the background.
 func NewMind(load func() (*seq2seq.Model, error)) *Mind {
-	m := &Mind{Sampling: seq2seq.DefaultSampling(), ready: make(chan struct{}), personas: map[string]*seq2seq.Persona{}, vectors: map[string][]float32{}, tokens: map[seq2seq.Turn][]int{}}
+	m := &Mind{Sampling: seq2seq.DefaultSampling(), ready: make(chan struct{}), personas: map[string]*seq2seq.Persona{}, vectors: map[string][]float32{}, shown: map[engine.Exchange]*seq2seq.Demonstration{}, tokens: map[seq2seq.Turn][]int{}}
 	go func() {
 		m.model, m.err = load()
 		close(m.ready)
@@ -216,12 +217,44 @@ func (m *Mind) persona(description string) *seq2seq.Persona {
 	return p
 }
 
+// demonstrations reads exchanges, those that are not read yet; what is too long is left out.
+func (m *Mind) demonstrations(some []engine.Exchange) (out []*seq2seq.Demonstration) {
+	var fresh [][2]string
+	for _, x := range some {
+		if _, ok := m.shown[x]; !ok {
+			fresh = append(fresh, [2]string{x.You, x.Says})
+		}
+	}
+	if len(fresh)+len(m.shown) > keep {
+		m.shut()
+		for x, old := range m.shown {
+			if old != nil {
+				m.model.Dismiss([]*seq2seq.Demonstration{old})
+			}
+			delete(m.shown, x)
+		}
+		return m.demonstrations(some)
+	}
+	for i, d := range m.model.Demonstrate(fresh) {
+		m.shown[engine.Exchange{You: fresh[i][0], Says: fresh[i][1]}] = d
+	}
+	for _, x := range some {
+		if d := m.shown[x]; d != nil {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
 // begin reads the prompt and returns the decoder of the reply that would come now; the same one until the prompt changes.
 func (m *Mind) begin(p engine.Prompt) *seq2seq.Decoder {
 	m.remember(m.window(turnsOf(p)))
 	key := p.Name
 	for _, w := range p.Blend {
 		key += fmt.Sprintf("\x00%s\x00%g", w.Description, w.Weight)
+	}
+	for _, x := range p.Shown {
+		key += "\x00" + x.You + "\x00" + x.Says
 	}
 	if m.open != nil && m.openKey == key {
 		return m.open
@@ -237,7 +270,7 @@ func (m *Mind) begin(p engine.Prompt) *seq2seq.Decoder {
 	for _, w := range p.Blend {
 		mix = append(mix, seq2seq.Share{Persona: m.persona(w.Description), Weight: w.Weight})
 	}
-	m.open, m.openKey = m.model.Begin(m.dialogue, mix, p.Name), key
+	m.open, m.openKey = m.model.Begin(m.dialogue, mix, p.Name, m.demonstrations(p.Shown)...), key
 	return m.open
 }
 

@@ -59,7 +59,9 @@ func TestMemoryChangesNothing(t *testing.T) {
 	shorter, longer, other := talk(5), talk(9), talk(9)
 	other.Turns = slices.Clone(other.Turns)
 	other.Turns[2].Text = "something else was said"
-	for i, p := range []engine.Prompt{shorter, longer, other, longer, shorter} {
+	showing := talk(5)
+	showing.Shown = []engine.Exchange{{You: "and now?", Says: "Now we wait."}, {You: "where are we", Says: "In the dry end."}}
+	for i, p := range []engine.Prompt{shorter, longer, showing, other, longer, showing, shorter} {
 		if err := m.Tidy(ctx, p); err != nil {
 			t.Fatal(err)
 		}
@@ -80,6 +82,9 @@ func TestMemoryChangesNothing(t *testing.T) {
 	b, err := m.Read(ctx, talk(5))
 	if err != nil || slices.Equal(a, b) {
 		t.Error("the blend changes nothing", err)
+	}
+	if c, err := m.Read(ctx, showing); err != nil || slices.Equal(b, c) {
+		t.Error("what is shown changes nothing", err)
 	}
 }
 
@@ -322,6 +327,25 @@ func TestIndex(t *testing.T) {
 	}
 	if got := ask(engine.Query{Want: vec(1), Personas: map[string]float64{"new": 1}, Borrow: true, Voice: vec(104)}); len(got) != 2 {
 		t.Errorf("borrowed %q", got)
+	}
+	show := func(q engine.Query, m int) (out []string) {
+		some, err := x.Demonstrate(context.Background(), q, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range some {
+			out = append(out, e.Says)
+		}
+		return out
+	}
+	if got := show(engine.Query{Text: "who are you", Line: vec(1), Voice: vec(104)}, 2); !slices.Equal(got, []string{"I keep the room."}) {
+		t.Errorf("shown %q, want no line of a word and none of a scene", got)
+	}
+	if got := show(engine.Query{Text: "where are we", Line: vec(3), Voice: vec(104), Place: "story/boat"}, 1); !slices.Equal(got, []string{"In the dry end."}) {
+		t.Errorf("shown in the boat %q", got)
+	}
+	if got := show(engine.Query{Text: "who are you", Line: vec(1), Used: map[string]bool{engine.Fold("I keep the room."): true}}, 2); len(got) != 0 {
+		t.Errorf("shown though it was said: %q", got)
 	}
 	if n, ok := x.Nearest(vec(1), wren, "i keep the room."); !ok || n.Says == "I keep the room." {
 		t.Errorf("nearest %v %v", n, ok)

@@ -160,6 +160,15 @@ func (s *Shelf) Retrieve(ctx context.Context, q engine.Query, m int) ([]engine.F
 	return x.Retrieve(ctx, q, m)
 }
 
+// Demonstrate finds exchanges to show; see Index.Demonstrate.
+func (s *Shelf) Demonstrate(ctx context.Context, q engine.Query, m int) ([]engine.Exchange, error) {
+	x, err := s.Index(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return x.Demonstrate(ctx, q, m)
+}
+
 // Nearest finds the nearest example of some personas; see Index.Nearest.
 func (s *Shelf) Nearest(response []float32, personas map[string]float64, not string) (engine.Found, bool) {
 	<-s.ready

@@ -19,10 +19,11 @@ type Config struct {
 
 // Fixed by the format of the adapter (see the package comment).
 const (
-	Origin     = 176 // position of the dialogue's first token; personas end before it
-	PersonaMax = 120 // tokens of a persona's description that are read
-	SpaceDim   = 256 // width of persona space and of the reply space
-	eDim       = 64  // width of the bottleneck of the virtual token e
+	Origin     = 176                 // position of the dialogue's first token; personas end before it
+	PersonaMax = 120                 // tokens of a persona's description that are read
+	DemoMax    = Origin - PersonaMax // tokens of a demonstration; they end before any persona
+	SpaceDim   = 256                 // width of persona space and of the reply space
+	eDim       = 64                  // width of the bottleneck of the virtual token e
 	MaxPos     = 4096
 )
 

@@ -24,6 +24,8 @@ type Decoder struct {
 	with     side
 	null     *side // the same without persona, made when guidance asks for it
 	header   []int
+	shown    []*Demonstration
+	mixed    bool // it has a persona
 }
 
 // side is what replies attend to besides themselves, and the normed state after the opening.
@@ -33,12 +35,13 @@ type side struct {
 	own   []*memory // to be given back
 }
 
-// Begin concatenates dialogue memory, persona memories (weights sum to 1; none: the null persona) and e, and reads the opening
-// of a reply by name under them.
-func (m *Model) Begin(d *Dialogue, mix []Share, name string) *Decoder {
-	dec := &Decoder{m: m, dialogue: d, header: m.header(Assistant, name)}
+// Begin concatenates dialogue memory, persona memories (weights sum to 1; none: the null persona), e and demonstrations, and reads
+// the opening of a reply by name under them.
+func (m *Model) Begin(d *Dialogue, mix []Share, name string, shown ...*Demonstration) *Decoder {
+	dec := &Decoder{m: m, dialogue: d, header: m.header(Assistant, name), shown: shown}
 	dec.at = Origin + d.Len() + len(dec.header)
-	dec.with = dec.open(m.combine(d, mix))
+	dec.with = dec.open(m.combine(d, mix, shown))
+	dec.mixed = slices.ContainsFunc(mix, func(s Share) bool { return s.Weight > 0 })
 	return dec
 }
 
@@ -51,8 +54,9 @@ func (dec *Decoder) Close() {
 	dec.with, dec.null = side{}, nil
 }
 
-// combine is the Persona Embedding Layer: combined = concat(dialogue memory, M₁ … Mₙ, e), with log wᵢ on the scores of Mᵢ.
-func (m *Model) combine(d *Dialogue, mix []Share) side {
+// combine is the Persona Embedding Layer: combined = concat(dialogue memory, M₁ … Mₙ, e, demonstrations), with log wᵢ on the
+// scores of Mᵢ.
+func (m *Model) combine(d *Dialogue, mix []Share, shown []*Demonstration) side {
 	s := side{segs: []kernel.Segment{segment(d.mem, m.zero)}}
 	mean := make([]float32, SpaceDim)
 	for _, share := range mix {
@@ -72,6 +76,9 @@ func (m *Model) combine(d *Dialogue, mix []Share) side {
 		e := m.virtual(mean)
 		s.own = append(s.own, e)
 		s.segs = append(s.segs, segment(e, m.w.E.Bias))
+	}
+	for _, x := range shown {
+		s.segs = append(s.segs, segment(x.mem, m.zero))
 	}
 	return s
 }
@@ -132,9 +139,9 @@ type row struct {
 // logits are null + γ (persona − null).
 func (dec *Decoder) Sample(ctx context.Context, set Sampling, strength float64, rngs []*rand.Rand) ([]Draft, error) {
 	m := dec.m
-	guided := strength != 1 && len(dec.with.segs) > 2
+	guided := strength != 1 && dec.mixed
 	if guided && dec.null == nil {
-		s := dec.open(side{segs: []kernel.Segment{segment(dec.dialogue.mem, m.zero)}})
+		s := dec.open(m.combine(dec.dialogue, nil, dec.shown))
 		dec.null = &s
 	}
 	rows := make([]*row, len(rngs))

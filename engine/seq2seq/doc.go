@@ -23,9 +23,16 @@
 // at positions q, q+1, …; its tokens attend to (1) the persona memories M₁ … Mₙ of its blend, (2) the virtual token e,
 // (3) the encoder tokens of all turns before it, (4) itself, causally; jointly, in one softmax per head, over
 //
-//	combined = concat(encoder memory, M₁ … Mₙ, e)
+//	combined = concat(encoder memory, M₁ … Mₙ, e, D₁ … Dₖ)
 //
 // with log wᵢ added to the scores of persona i's tokens. wᵢ = 0 is the absence of persona i.
+//
+// # Demonstrations
+//
+// D₁ … Dₖ, none to three, are written exchanges near in topic and manner to the one that is to be answered, by other characters
+// or by this one (retrieve and refine; Weston et al. 2018). Each is turn("user", line) turn("assistant", answer), read alone by the
+// encoder without a persona and right-aligned: its last token stands at DemoMax-1 (DemoMax = Origin - PersonaMax = 56), before where
+// any persona begins. A longer one is not shown. Nothing is added to their scores, and the null persona sees them too.
 //
 // # The virtual token e
 //
@@ -59,5 +66,5 @@
 //	heads.{reply,response,voice,persona,line} [256, d]; heads.scale.{reply,voice,line} [1]
 //
 // Sources: Vaswani et al. 2017 (attention); He et al. 2018, "Layer-wise coordination between encoder and decoder"; Dong et
-// al. 2019 (UniLM); Hu et al. 2021 (LoRA); Ho and Salimans 2022 (guidance).
+// al. 2019 (UniLM); Weston et al. 2018, "Retrieve and refine"; Hu et al. 2021 (LoRA); Ho and Salimans 2022 (guidance).
 package seq2seq

@@ -214,6 +214,37 @@ func (m *Model) PersonaVector(description string) []float32 {
 	return m.head(m.w.Heads.Persona, reading)
 }
 
+// Demonstration is a written exchange that a reply may follow, as the encoder read it.
+type Demonstration struct{ mem *memory }
+
+// Demonstrate reads exchanges (what was said, what was answered), each alone, without a persona and right-aligned before where
+// personas begin; one of more than DemoMax tokens is nil.
+func (m *Model) Demonstrate(exchanges [][2]string) []*Demonstration {
+	out := make([]*Demonstration, len(exchanges))
+	var ids, pos []int
+	var lanes []lane
+	for i, x := range exchanges {
+		t := append(m.Tokens(Turn{Role: User, Text: x[0]}), m.Tokens(Turn{Role: Assistant, Text: x[1]})...)
+		if len(t) > DemoMax {
+			continue
+		}
+		out[i] = &Demonstration{mem: m.take()}
+		ids, pos, lanes = append(ids, t...), append(pos, DemoMax-len(t)), append(lanes, lane{n: len(t), own: out[i].mem})
+	}
+	if len(lanes) > 0 {
+		m.pass(ids, lanes, pos, 0, m.w.Layers)
+	}
+	return out
+}
+
+// Dismiss gives back the memory of demonstrations; a Decoder that sees them must not be used again.
+func (m *Model) Dismiss(shown []*Demonstration) {
+	for _, x := range shown {
+		m.give(x.mem)
+		x.mem = nil
+	}
+}
+
 // Release gives back the persona's memory; the persona must not be used again, nor a Decoder that blends it.
 func (m *Model) Release(p *Persona) {
 	m.give(p.mem)

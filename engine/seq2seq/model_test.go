@@ -28,6 +28,7 @@ type fixtureCase struct {
 		Weight      float64
 	}
 	Name        string
+	Shown       [][2]string
 	Reply       string
 	IDs         []int
 	Top         []int
@@ -134,11 +135,17 @@ func TestTinyEqualsTwin(t *testing.T) {
 	}
 	for _, c := range f.Cases {
 		d, mix := prepare(m, c)
-		dec := m.Begin(d, mix, c.Name)
+		shown := m.Demonstrate(c.Shown)
+		dec := m.Begin(d, mix, c.Name, shown...)
 		check("state", dec.State(), c.State)
 		check("logits", dec.Logits(), c.Logits)
 		check("reply vector", m.ReplyVector(dec.State()), c.ReplyVector)
-		check("null logits", m.Begin(d, nil, c.Name).Logits(), c.NullLogits)
+		check("null logits", m.Begin(d, nil, c.Name, shown...).Logits(), c.NullLogits)
+		if len(shown) > 0 {
+			if without := m.Begin(d, mix, c.Name).Logits(); apart(without, c.Logits) < 0.04 {
+				t.Error("demonstrations change nothing")
+			}
+		}
 		for i, s := range mix {
 			check("p", s.Persona.P, c.P[i])
 		}
@@ -149,6 +156,9 @@ func TestTinyEqualsTwin(t *testing.T) {
 		if err != nil || out[0].Text != c.Reply {
 			t.Errorf("greedy %q %v, the twin's %q", out[0].Text, err, c.Reply)
 		}
+	}
+	if long := m.Demonstrate([][2]string{{strings.Repeat("a long line ", 40), "Yes."}}); long[0] != nil {
+		t.Error("an exchange longer than DemoMax was shown")
 	}
 	asst, user := m.Read([]string{f.Reading.Text}, Assistant)[0], m.Read([]string{f.Reading.Text}, User)[0]
 	check("response", m.ResponseVector(asst), f.Reading.Response)

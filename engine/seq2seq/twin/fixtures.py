@@ -19,7 +19,7 @@ import data
 import heads
 import model
 import train
-from model import NEG, ORIGIN
+from model import DEMO_END, NEG, ORIGIN
 
 NAMES = dict(attn_norm="n1", ffn_norm="n2")
 
@@ -67,7 +67,7 @@ def write_gguf(path, c, bpe, m=None):
     w.close()
 
 
-def moment(m, enc, scene, turns, blend, name, reply, null=False):
+def moment(m, enc, scene, turns, blend, name, shown, reply, null=False):
     """The forward pass of one decoder row, as play has it: the states of "assistant NAME\\n" reply, [tokens, d]."""
     ids, dec = enc.turn("scene", scene) if scene else [], []
     for who, text in turns:
@@ -91,6 +91,13 @@ def moment(m, enc, scene, turns, blend, name, reply, null=False):
         k = m.virtual((torch.tensor([[w for _, w in blend]]) @ p)[:, None][0][None], m.embed.dtype)
         past = [(torch.cat((a, c), 2), torch.cat((b, d), 2)) for (a, b), (c, d) in zip(past, k)]
         parts.append(e)
+    for x in shown:
+        demo = enc.exchange(*x)
+        k = len(demo)
+        _, kv, _ = m(torch.tensor([demo]), torch.arange(DEMO_END - k, DEMO_END)[None], torch.zeros(k, k).masked_fill(~torch.ones(k, k).tril().bool(), NEG)[None, None])
+        past = [(torch.cat((a, c), 2), torch.cat((b, d), 2)) for (a, b), (c, d) in zip(past, kv)]
+        parts.append(torch.full((T, k), NEG))
+        parts[-1][n:] = 0
     parts.append(torch.zeros(T, T).masked_fill(~torch.ones(T, T).tril().bool(), NEG))
     h, _, _ = m(torch.tensor([ids + dec]), torch.arange(ORIGIN, ORIGIN + T)[None], torch.cat(parts, 1)[None, None], past)
     return h[0, n:], p
@@ -153,26 +160,27 @@ def tiny(to):
     cases, lines = [], [ts[0][1] for r in records for _, ts in r["blocks"] if len(ts) == 2]
     people, tried = [r["descs"][0][0] for r in records], 0
     with torch.no_grad():
-        while len(cases) < 3:
+        while len(cases) < 4:
             rng = random.Random(tried)
             tried += 1
             line, other, d0, d1 = rng.choice(lines), rng.choice(lines), rng.choice(people), rng.choice(people)
-            scene, turns, blend, name = (
-                ("", [("a", line)], [(d0, 1.0)], ""),
-                ("A quiet room by the harbour.", [("a", line), ("b", "I would rather not say."), ("a", other)], [(d0, 0.3), (d1, 0.7)], "Wren"),
-                ("", [("a", other)], [(d0, 0.0), (d1, 1.0)], ""),
+            scene, turns, blend, name, shown = (
+                ("", [("a", line)], [(d0, 1.0)], "", []),
+                ("A quiet room by the harbour.", [("a", line), ("b", "I would rather not say."), ("a", other)], [(d0, 0.3), (d1, 0.7)], "Wren", []),
+                ("", [("a", other)], [(d0, 0.0), (d1, 1.0)], "", []),
+                ("", [("a", other)], [(d0, 0.5), (d1, 0.5)], "Wren", [(rng.choice(lines), "No."), (line, "I would rather not say.")]),
             )[len(cases)]
-            reply, n = greedy(m, enc, scene, turns, blend, name)
+            reply, n = greedy(m, enc, scene, turns, blend, name, shown)
             text = enc.t.decode(reply)
-            h, p = moment(m, enc, scene, turns, blend, name, reply)
+            h, p = moment(m, enc, scene, turns, blend, name, shown, reply)
             two = m.logits(h[n - 1 :]).topk(2).values
             margin = (two[:, 0] - two[:, 1]).min().item()
             if not 4 <= len(reply) < 40 or enc.ids(text) != reply or margin < 0.25:
                 continue  # int8 may turn a near tie, and text that is split another way is another reply
-            null, _ = moment(m, enc, scene, turns, blend, name, [], null=True)
+            null, _ = moment(m, enc, scene, turns, blend, name, shown, [], null=True)
             logp = F.log_softmax(m.logits(h[n - 1 :]), -1)
             total = sum(logp[i, t].item() for i, t in enumerate(reply + [enc.end]))
-            cases.append(dict(scene=scene, turns=[dict(who=w, text=t) for w, t in turns], blend=[dict(description=d, weight=w) for d, w in blend], name=name, reply=text, ids=reply,
+            cases.append(dict(scene=scene, turns=[dict(who=w, text=t) for w, t in turns], blend=[dict(description=d, weight=w) for d, w in blend], name=name, shown=shown, reply=text, ids=reply,
                               state=h[n - 1].tolist(), logits=m.logits(h[n - 1]).tolist(), null_logits=m.logits(null[-1]).tolist(), logprob=total, p=p.tolist(),
                               reply_vector=m.head("reply", h[n - 1]).tolist()))
             print(text, "| least margin", round(margin, 2), "after", tried, "tries", flush=True)
@@ -194,7 +202,7 @@ def smol(to, adapter=train.HERE + "/../../weights/shipped/adapter.safetensors"):
             blend = [(r["descs"][j][0], w) for j, w in turns[i][2].items()]
             reply = enc.ids(turns[i][1].strip())[: 1000 - n]
             before = [(w, t) for w, t, _ in turns[:i]]
-            h, _ = moment(m, enc, scene, before, blend, r["name"], reply)
+            h, _ = moment(m, enc, scene, before, blend, r["name"], [], reply)
             first = len(enc.header("assistant", r["name"])) - 1
             top = m.logits(h[first : first + len(reply)]).argmax(-1).tolist()
             cases.append(dict(scene=scene, turns=[dict(who=w, text=t) for w, t in before], blend=[dict(description=d, weight=w) for d, w in blend], name=r["name"], ids=reply, top=top))

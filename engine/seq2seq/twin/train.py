@@ -10,7 +10,6 @@ Checkpoints, metrics (JSON lines) and nothing else go to --out; a stage that was
 
 import argparse
 import json
-import math
 import os
 import random
 import sys
@@ -27,6 +26,7 @@ import torch.nn.functional as F
 import data
 import heads
 import model
+import near
 
 BASE = HERE + "/../../weights/SmolLM2-135M-Instruct.Q4_1.gguf"
 STORIES = HERE + "/../../../stories"
@@ -88,6 +88,7 @@ def tune(m, enc, args, params, virtual):
         opt.load_state_dict(kept["opt"])
         st = kept["state"]
     records = [*data.dialogues(STORIES, False), *data.cast(STORIES)] + (list(data.chat(STORIES, args.chat, False)) if args.chat else [])
+    shown = near.Near(records, args.out)
     held, log, began = Heldout(enc, virtual), open(f"{args.out}/{args.stage}.jsonl", "a"), time.time()
 
     def note(**x):
@@ -101,7 +102,7 @@ def tune(m, enc, args, params, virtual):
     frozen = {n for n, _ in m.named_buffers()}
     saved = tested = began
     while True:
-        batches = data.epoch(records, enc, 100 + st["epoch"], args.batch // args.parts)
+        batches = data.epoch(records, enc, 100 + st["epoch"], args.batch // args.parts, args.share, shown)
         while st["at"] < len(batches):
             done = (st["used"] + time.time() - began) / (args.minutes * 60)
             if time.time() - tested > 900 or done >= 1:
@@ -115,7 +116,7 @@ def tune(m, enc, args, params, virtual):
                 return
             if full:  # malloc keeps what it once had: start anew from the checkpoint
                 os.execv(sys.executable, [sys.executable] + sys.argv)
-            lr = args.lr * min(1, (st["step"] + 1) / 20) * (0.1 + 0.45 * (1 + math.cos(math.pi * min(1, done))))
+            lr = args.lr * min(1, (st["step"] + 1) / 20, 0.05 + 0.95 * (1 - done) / args.decay)
             for g in opt.param_groups:
                 g["lr"] = lr
             rng, t, loss, n = random.Random(st["step"]), time.time(), 0.0, 0
@@ -148,6 +149,8 @@ def main():
     ap.add_argument("--tokens", type=float, default=250_000, help="heads: how much text to read for features")
     ap.add_argument("--memory", type=float, default=12, help="gigabytes after which a run starts anew from its checkpoint")
     ap.add_argument("--batch", type=int, default=5120, help="tokens of an optimiser's step")
+    ap.add_argument("--share", type=float, default=0.08, help="of the public persona chat, of all text")
+    ap.add_argument("--decay", type=float, default=0.3, help="the last part of a run, in which the learning rate falls to nothing")
     ap.add_argument("--parts", type=int, default=2, help="parts in which a step is read, one after the other, to save memory")
     ap.add_argument("--lr", type=float, default=1e-3)
     ap.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16" if native_bfloat16() else "float32",
