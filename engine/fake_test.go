@@ -40,7 +40,7 @@ func (m *mind) Read(_ context.Context, p engine.Prompt) ([]float32, error) {
 func (m *mind) Draft(_ context.Context, p engine.Prompt, n int, seed uint64) ([]engine.Draft, error) {
 	var out []engine.Draft
 	for i := range n {
-		out = append(out, engine.Draft{Text: fmt.Sprintf("%s says %d after %d turns (%d).", p.Name, seed%1000, len(p.Turns), i), Finished: true, LogProb: -2})
+		out = append(out, engine.Draft{Text: fmt.Sprintf("%s says %d after %d turns (no%d).", p.Name, seed%1000, len(p.Turns), i), Finished: true, LogProb: -2})
 	}
 	return out, nil
 }

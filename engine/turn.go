@@ -247,9 +247,11 @@ func (e *Engine) Say(ctx context.Context, m Moment) (*Reply, error) {
 	if n == 0 {
 		n = e.Settings.Found
 	}
-	drafts, err := e.Mind.Draft(ctx, m.Prompt, k, m.Seed)
-	if err != nil {
-		return nil, err
+	var drafts []Draft
+	if k > 0 {
+		if drafts, err = e.Mind.Draft(ctx, m.Prompt, k, m.Seed); err != nil {
+			return nil, err
+		}
 	}
 	lap("draft")
 	var found []Found
@@ -259,7 +261,13 @@ func (e *Engine) Say(ctx context.Context, m Moment) (*Reply, error) {
 		}
 	}
 	lap("retrieve")
-	candidates, from := gather(drafts, found, m.Used)
+	candidates, from := gather(m.Prompt.Name, drafts, found, m.Used)
+	if len(candidates) == 0 && k > 0 { // nothing of it can be said: think again, once
+		if drafts, err = e.Mind.Draft(ctx, m.Prompt, k, ^m.Seed); err != nil {
+			return nil, err
+		}
+		candidates, from = gather(m.Prompt.Name, drafts, nil, m.Used)
+	}
 	if len(candidates) == 0 {
 		return nil, &Error{Code: Internal, Message: "no reply came to mind", Hint: "try again, or say it in other words"}
 	}
@@ -369,27 +377,43 @@ func (e *Engine) query(ctx context.Context, m Moment, c Case) (Query, error) {
 	return q, nil
 }
 
-// gather makes candidates of drafts and found lines, each text once and none that was said before; from[i] is the found
-// example behind candidate i, or one without an example.
-func gather(drafts []Draft, found []Found, used map[string]bool) ([]Candidate, []Found) {
+// gather makes candidates of drafts and found lines that may be said: within the rating, and not said before. Of those that say
+// nearly the same the written one stays, else the first; drafts that are unfinished or say next to nothing stay only where there is
+// nothing better. from[i] is the found example behind candidate i, or one without an example; name fills placeholders.
+func gather(name string, drafts []Draft, found []Found, used map[string]bool) ([]Candidate, []Found) {
 	var out []Candidate
 	var from []Found
-	seen := map[string]bool{}
+	var said []map[string]bool
 	add := func(c Candidate, f Found) {
 		key := Fold(c.Text)
-		if key == "" || seen[key] || used[key] && len(key) > 12 {
+		if key == "" || used[key] && len(key) > 12 || Unfit(c.Text) != "" {
 			return
 		}
-		seen[key] = true
-		out, from = append(out, c), append(from, f)
-	}
-	for _, d := range drafts {
-		if d.Finished || len(out) == 0 {
-			add(Candidate{Text: d.Text, Source: Generated, LogProb: d.LogProb}, Found{})
+		words := wordsOf(c.Text)
+		i := slices.IndexFunc(said, func(other map[string]bool) bool { return alike(words, other) })
+		switch {
+		case i < 0:
+			out, from, said = append(out, c), append(from, f), append(said, words)
+		case c.Source == Retrieved && out[i].Source == Generated:
+			out[i], from[i], said[i] = c, f, words
 		}
 	}
+	draft := func(wanted func(Draft) bool) {
+		for _, d := range drafts {
+			if wanted(d) {
+				add(Candidate{Text: d.Text, Source: Generated, LogProb: d.LogProb}, Found{})
+			}
+		}
+	}
+	draft(func(d Draft) bool { return d.Finished && !empty(d.Text) })
 	for _, f := range found {
-		add(Candidate{Text: f.Says, Source: Retrieved, Of: f.Persona}, f)
+		add(Candidate{Text: Fill(f.Says, "", name), Source: Retrieved, Of: f.Persona}, f)
+	}
+	if len(out) == 0 {
+		draft(func(d Draft) bool { return d.Finished })
+	}
+	if len(out) == 0 {
+		draft(func(Draft) bool { return true })
 	}
 	return out, from
 }

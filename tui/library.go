@@ -297,7 +297,7 @@ func (m *model) libraryView(width, height int) []string {
 	case !m.ready:
 		state = m.waking()
 	}
-	lines := []string{theme.Ends(" "+t.Title.Render("Personaweave"), t.Dim.Render(state), width-1)}
+	lines := []string{theme.Ends(" "+t.Title.Render("Personaweave"), m.untuned(t.Dim.Render(state)), width-1)}
 	roomy := height >= 14
 	if roomy {
 		lines = append(lines, "")

@@ -23,6 +23,7 @@ type PlainOptions struct {
 	New     bool   // begin the story anew
 	Seed    uint64 // of a talk that is begun
 	Echo    bool   // print the player's lines too, for scripts
+	Untuned string // the model that speaks, where nobody tuned it for this program: "untuned model NAME"
 	// Export returns the talk as a transcript, for /export to write; nil: there is no /export.
 	Export func(*engine.Talk) (string, error)
 }
@@ -115,6 +116,9 @@ func (p *plainPlayer) open(ctx context.Context) error {
 		return err
 	}
 	p.say("%s", p.talk.Story.Title)
+	if o.Untuned != "" {
+		p.say("* %s speaks here", o.Untuned)
+	}
 	if o.Session != 0 {
 		p.say("* resumed%s on branch %s", plainNamed(p.talk.Session), p.talk.Session.Branch)
 	}

@@ -375,6 +375,16 @@ func TestPlainStrange(t *testing.T) {
 	}
 }
 
+func TestPlainUntuned(t *testing.T) {
+	t.Parallel()
+	f := plainFakeNew()
+	for _, o := range []PlainOptions{{New: true, Untuned: "untuned model tiny\x1b[2J"}, {Untuned: "untuned model tiny"}} {
+		if got := plainRun(t, f, o, "hello"); !strings.HasPrefix(got, "The Tide Room\n* untuned model tiny speaks here\n") {
+			t.Errorf("printed\n%s", got)
+		}
+	}
+}
+
 func TestPlainResume(t *testing.T) {
 	t.Parallel()
 	f := plainFakeNew()

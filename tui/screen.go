@@ -22,6 +22,8 @@ type Options struct {
 	New     bool   // begin the story anew
 	Seed    uint64 // of the first talk that is begun; those after it count on from there
 	Info    string // one line about model and kernel, shown in the library; may be empty
+	// Untuned names the model that speaks where nobody tuned it for this program ("untuned model NAME"); it stays in sight.
+	Untuned string
 	// Waking tells what is being made ready, where it takes long; nil or empty: nothing to tell. It must not block.
 	Waking func() string
 	Clock  func() time.Time // nil: time.Now

@@ -460,6 +460,37 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// A model that nobody tuned is told as such wherever something is drawn, whatever its name.
+func TestUntuned(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		width, height int
+		name          string
+		want          string
+	}{
+		{40, 12, "untuned model SmolLM2-1.7B-Instruct.Q8_0", "untuned model…"},
+		{60, 16, "untuned model SmolLM2-1.7B-Instruct.Q8_0", "untuned model …"},
+		{80, 24, "untuned model SmolLM2-1.7B-Instruct.Q8_0", "untuned model SmolL… · "},
+		{80, 24, "untuned model tiny\x1b[2J", "untuned model tiny · "},
+		{160, 48, "untuned model SmolLM2-1.7B-Instruct.Q8_0", "untuned model SmolLM2-1.7B-Instruct.Q8_0 · "},
+	} {
+		p := newPlayer(t, plainFakeNew(), Options{Untuned: c.name, Info: "avx2 · 2 threads"}, c.width, c.height, screenTheme(termenv.Ascii, true))
+		p.sees(c.want, "Personaweave")
+		p.press("enter")
+		p.sees(c.want, "The Tide Room")
+		p.say("hello")
+		p.say("/save a very long name for a save, such as nobody gives")
+		p.sees(c.want, "The Tide")
+		if c.width >= 80 {
+			p.sees("branch main ●")
+		}
+	}
+	p := atDesk(t, plainFakeNew())
+	p.seesNot("untuned")
+	p.press("enter")
+	p.seesNot("untuned")
+}
+
 // A paste of any size is capped where it is read; everything else passes as it is.
 func TestPasteReader(t *testing.T) {
 	t.Parallel()

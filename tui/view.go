@@ -244,7 +244,26 @@ func (m *model) sceneView() []string {
 	return append(lines, m.inputView()...)
 }
 
-// titleLine says where the talk is: story, scene, branch.
+// untunedLeast is how many cells “untuned model…” takes.
+const untunedLeast = 14
+
+// untuned puts the name of a model that nobody tuned before the right end of a title line: the first of the ends that there is
+// room for beside it, and where there is no such model the first.
+func (m *model) untuned(ends ...string) string {
+	name := theme.Fit(theme.Clean(m.options.Untuned), max(untunedLeast, m.width/4))
+	if name == "" {
+		return ends[0]
+	}
+	name = m.theme.Warn.Render(name)
+	for _, end := range ends {
+		if both := name + m.theme.Dim.Render(" · ") + end; theme.Width(both) <= m.width*2/3-2 {
+			return both
+		}
+	}
+	return name
+}
+
+// titleLine says where the talk is: story, scene, branch; and which model speaks, where it is untuned.
 func (m *model) titleLine() string {
 	t := m.theme
 	st := m.state()
@@ -259,10 +278,11 @@ func (m *model) titleLine() string {
 		mark = t.Accent.Render("○")
 	}
 	branch := t.Dim.Render("branch "+theme.Fit(theme.Clean(m.talk.Session.Branch), 16)+" ") + mark
+	end := branch
 	if name := theme.Clean(m.talk.Session.Name); name != "" {
-		branch = t.Dim.Render(theme.Fit(name, 20)+" · ") + branch
+		end = t.Dim.Render(theme.Fit(name, 20)+" · ") + branch
 	}
-	return theme.Ends(" "+where, branch, m.width-1)
+	return theme.Ends(" "+where, m.untuned(end, branch, mark), m.width-1)
 }
 
 // panelData gathers what the panel shows.

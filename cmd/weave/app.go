@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 
 	"github.com/adrg/xdg"
@@ -33,7 +34,8 @@ type app struct {
 
 	library *stories.Library
 	store   *saves.Saves
-	mind    *persona.Mind
+	mind    *persona.Mind // the model that reads, and speaks where there is no other
+	own     *persona.Mind // the player's own, which speaks
 	shelf   *persona.Shelf
 	game    *engine.Engine
 	filling atomic.Pointer[string] // how far the examples' vectors are; nil: nothing to tell
@@ -43,9 +45,11 @@ func (a *app) close() {
 	if a.game != nil {
 		a.game.Close()
 	}
-	if a.mind != nil && a.mind.Model() != "" {
-		if m, err := a.mind.Seq2Seq(context.Background()); err == nil {
-			m.Settle()
+	for _, mind := range []*persona.Mind{a.mind, a.own} {
+		if mind != nil && mind.Model() != "" {
+			if m, err := mind.Seq2Seq(context.Background()); err == nil {
+				m.Settle()
+			}
 		}
 	}
 	if a.store != nil {
@@ -104,42 +108,74 @@ func (a *app) data() (*saves.Saves, error) {
 	return s, nil
 }
 
-// source says which weights to load.
-func (a *app) source() (seq2seq.Source, error) {
-	if path := a.chosenModel(); path != "" {
-		data, err := gguf.Map(path)
-		if err != nil {
-			hint := "" // err has one
-			if a.modelPath == "" {
-				hint = "or play with the shipped model: weave model use shipped"
-			}
-			return seq2seq.Source{}, &engine.Error{Code: engine.NotFound, Message: err.Error(), Hint: hint}
-		}
-		return seq2seq.Source{Base: data, Name: path, CacheDir: cacheDir()}, nil
+// loadFile loads a GGUF as it is, without an adapter; hint, where there is one, is what else to do about a file that is not there.
+func loadFile(path, hint string) (*seq2seq.Model, error) {
+	data, err := gguf.Map(path)
+	if err != nil {
+		return nil, &engine.Error{Code: engine.NotFound, Message: err.Error(), Hint: hint} // err says what to do
 	}
+	return seq2seq.Load(seq2seq.Source{Base: data, Name: path, CacheDir: cacheDir()})
+}
+
+// loadShipped loads the base with our adapter.
+func loadShipped() (*seq2seq.Model, error) {
 	adapter := weights.Adapter()
 	if path := os.Getenv("WEAVE_ADAPTER"); path != "" {
 		b, err := os.ReadFile(path)
 		if err != nil {
-			return seq2seq.Source{}, &engine.Error{Code: engine.NotFound, Message: fmt.Sprintf("cannot read the adapter: %v", err), Hint: "unset WEAVE_ADAPTER, or give the path of a safetensors file"}
+			return nil, &engine.Error{Code: engine.NotFound, Message: fmt.Sprintf("cannot read the adapter: %v", err), Hint: "unset WEAVE_ADAPTER, or give the path of a safetensors file"}
 		}
 		adapter = b
 	}
-	return seq2seq.Source{Base: weights.Base(), BaseHash: weights.BaseHash, Adapter: adapter, CacheDir: cacheDir()}, nil
+	return seq2seq.Load(seq2seq.Source{Base: weights.Base(), BaseHash: weights.BaseHash, Adapter: adapter, CacheDir: cacheDir()})
 }
 
-// think begins to load the model.
+// think begins to load the model that reads: the shipped one, whoever speaks. Beside the player's own, WEAVE_READER names another,
+// with untrained heads: what tests need that cannot wait.
 func (a *app) think() *persona.Mind {
 	if a.mind == nil {
-		a.mind = persona.NewMind(func() (*seq2seq.Model, error) {
-			src, err := a.source()
-			if err != nil {
-				return nil, err
-			}
-			return seq2seq.Load(src)
-		})
+		load := loadShipped
+		if path := os.Getenv("WEAVE_READER"); path != "" && a.chosenModel() != "" {
+			load = func() (*seq2seq.Model, error) { return loadFile(path, "") }
+		}
+		a.mind = persona.NewMind(load)
 	}
 	return a.mind
+}
+
+// speaker begins to load the model that speaks: the player's own where there is one.
+func (a *app) speaker() *persona.Mind {
+	path, hint := a.chosenModel(), ""
+	if path == "" {
+		return a.think()
+	}
+	if a.modelPath == "" {
+		hint = "or play with the shipped model: weave model use shipped"
+	}
+	if a.own == nil {
+		a.own = persona.NewMind(func() (*seq2seq.Model, error) { return loadFile(path, hint) })
+	}
+	return a.own
+}
+
+// minds is what plays: one model, or the player's own beside the one that reads.
+func (a *app) minds() interface {
+	engine.Mind
+	engine.Readier
+} {
+	if a.chosenModel() == "" {
+		return a.think()
+	}
+	return persona.Duo{Speaker: a.speaker(), Reader: a.think()}
+}
+
+// untuned tells plainly that the player's own model speaks, and is empty where the shipped one does.
+func (a *app) untuned() string {
+	path := a.chosenModel()
+	if path == "" {
+		return ""
+	}
+	return "untuned model " + engine.Printable(strings.TrimSuffix(filepath.Base(path), ".gguf"))
 }
 
 // engine wires the parts. The model loads and the examples get their vectors in the background; held-out lines are for play, not
@@ -149,7 +185,7 @@ func (a *app) engine(store engine.Store, examples engine.ExampleStore, heldOut b
 	if err != nil {
 		return nil, err
 	}
-	mind := a.think()
+	mind, reader := a.minds(), a.think()
 	a.shelf = persona.NewShelf(func() ([]engine.StoredExample, error) {
 		lines, err := content.Examples(heldOut)
 		if err != nil {
@@ -162,7 +198,7 @@ func (a *app) engine(store engine.Store, examples engine.ExampleStore, heldOut b
 			}
 		}
 		defer a.filling.Store(nil)
-		return persona.Fill(context.Background(), mind, examples, shipped, lines, a.fill)
+		return persona.Fill(context.Background(), reader, examples, shipped, lines, a.fill)
 	})
 	tracker, err := a.tracker()
 	if err != nil {

@@ -66,11 +66,11 @@ func (a *app) root() *cobra.Command {
 		RunE:          func(c *cobra.Command, _ []string) error { return a.play(c.Context(), playFlags{library: true}) },
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.PersistentFlags().StringVar(&a.modelPath, "model", "", "another Llama-shaped GGUF instead of the shipped model")
+	root.PersistentFlags().StringVar(&a.modelPath, "model", "", "another Llama-shaped GGUF speaks, untuned, instead of the shipped model; see weave model --help")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
 	})
-	root.AddCommand(a.playCmd(), a.sayCmd(), a.evalCmd(), a.benchCmd(), a.savesCmd(), a.doctorCmd(), a.personaCmd(), a.storyCmd(), a.modelCmd())
+	root.AddCommand(a.playCmd(), a.sayCmd(), a.evalCmd(), a.benchCmd(), a.trainCmd(), a.savesCmd(), a.doctorCmd(), a.personaCmd(), a.storyCmd(), a.modelCmd())
 	return root
 }
 

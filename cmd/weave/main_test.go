@@ -12,7 +12,11 @@ import (
 func TestMain(m *testing.M) {
 	cache = filepath.Join(os.TempDir(), "personaweave-test-cache")
 	if filepath.Base(os.Args[0]) != "weave" { // the program that a test starts is told its own
-		for name, value := range map[string]string{"WEAVE_CACHE": cache, "WEAVE_DATA": filepath.Join(cache, "nobody")} {
+		reader, err := filepath.Abs(tinyFile)
+		if err != nil {
+			panic(err)
+		}
+		for name, value := range map[string]string{"WEAVE_CACHE": cache, "WEAVE_DATA": filepath.Join(cache, "nobody"), "WEAVE_READER": reader} {
 			if err := os.Setenv(name, value); err != nil {
 				panic(err)
 			}
@@ -23,10 +27,12 @@ func TestMain(m *testing.M) {
 
 var cache string
 
+var tinyFile = filepath.Join("..", "..", "engine", "seq2seq", "testdata", "tiny.gguf")
+
 // tiny is the path of a model that answers at once, though nothing sensible.
 func tiny(t testing.TB) string {
 	t.Helper()
-	path, err := filepath.Abs(filepath.Join("..", "..", "engine", "seq2seq", "testdata", "tiny.gguf"))
+	path, err := filepath.Abs(tinyFile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,6 +50,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("WEAVE_CACHE", cache)
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("TINY", small)
+			e.Setenv("WEAVE_READER", small)
 			e.Setenv("TINY_ADAPTER", filepath.Join(filepath.Dir(small), "tiny-adapter.safetensors"))
 			return nil
 		},

@@ -17,6 +17,16 @@ import (
 	"github.com/personaweave/personaweave/engine/seq2seq"
 )
 
+// modelHelp says what another model is good for, and what it needs.
+const modelHelp = `A model of your own speaks in place of the shipped one with --model FILE.gguf, or always after weave model use FILE.gguf. It is
+used as it is, untuned, and the screen says so: it reads a character's description as the system turn, and a blend mixes what it
+would say under each. The shipped model stays beside it to understand you, to find example lines and to judge replies.
+
+It must be a GGUF of the architecture llama, stored as F32, F16, BF16, Q8_0, Q6_K, Q5_*, Q4_0, Q4_1 or Q4_K, with a byte-level
+BPE tokenizer (SmolLM, Llama 3) whose turns are marked in ChatML or as in Llama 3. weave model check FILE tells.
+
+Memory: about 1.2 GB for every billion parameters, as much again on disk in the cache, and 0.3 GB for the shipped model.`
+
 // chosenModel is the GGUF to play with instead of the shipped one, or empty: --model, else what `model use` chose.
 func (a *app) chosenModel() string {
 	if a.modelPath != "" {
@@ -31,36 +41,28 @@ func (a *app) chosenModel() string {
 }
 
 func (a *app) modelCmd() *cobra.Command {
-	load := func(path string) (*seq2seq.Model, error) {
-		b := &app{in: a.in, out: a.out, errs: a.errs, modelPath: path}
-		src, err := b.source()
-		if err != nil {
-			return nil, err
-		}
-		return seq2seq.Load(src)
-	}
-	describe := func(name string, m *seq2seq.Model) {
+	describe := func(name, what string, m *seq2seq.Model) {
 		c := m.Config()
-		fmt.Fprintf(a.out, "%s: %s, %d layers, width %d, %d tokens, weights %s, kernel %s on %d threads\n", name, c.Preset, c.Layers, c.Dim, c.Vocab, m.Hash(), kernel.Name(), kernel.Threads())
+		fmt.Fprintf(a.out, "%s: %s, %d layers, width %d, %d tokens, weights %s in %d MB, kernel %s on %d threads\n", name, what, c.Layers, c.Dim, c.Vocab, m.Hash(), m.Bytes()>>20, kernel.Name(), kernel.Threads())
 	}
 	list := &cobra.Command{Use: "list", Short: "Show the model in use", Args: argCount(0, 0, ""), RunE: func(c *cobra.Command, _ []string) error {
-		m, err := a.think().Seq2Seq(c.Context())
+		m, err := a.ready(c.Context())
 		if err != nil {
 			return err
 		}
-		name := a.chosenModel()
-		if name == "" {
-			name = "shipped"
+		if name := a.chosenModel(); name != "" {
+			describe(name, "untuned", m)
+		} else {
+			describe("shipped", m.Config().Preset, m)
 		}
-		describe(name, m)
 		return nil
 	}}
 	check := &cobra.Command{Use: "check FILE", Short: "Tell whether a GGUF can be played", Args: argCount(1, 1, "FILE"), RunE: func(_ *cobra.Command, args []string) error {
-		m, err := load(args[0])
+		m, err := loadFile(args[0], "")
 		if err != nil {
 			return err
 		}
-		describe(args[0], m)
+		describe(args[0], "untuned", m)
 		return nil
 	}}
 	use := &cobra.Command{Use: "use FILE|shipped", Short: "Play with another GGUF from now on", Args: argCount(1, 1, "FILE|shipped"), RunE: func(_ *cobra.Command, args []string) error {
@@ -80,7 +82,7 @@ func (a *app) modelCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		m, err := load(full)
+		m, err := loadFile(full, "")
 		if err != nil {
 			return err
 		}
@@ -96,7 +98,7 @@ func (a *app) modelCmd() *cobra.Command {
 			_ = os.Remove(next)
 			return &engine.Error{Code: engine.Unwritable, Message: fmt.Sprintf("cannot write %s: %v", path, err), Hint: "set WEAVE_DATA to a folder you can write to"}
 		}
-		describe(full, m)
+		describe(full, "untuned", m)
 		return nil
 	}}
 	ready := &cobra.Command{Use: "ready", Short: "Print how many milliseconds after its start this program could reply", Args: argCount(0, 0, ""), RunE: func(c *cobra.Command, _ []string) error {
@@ -104,7 +106,7 @@ func (a *app) modelCmd() *cobra.Command {
 		if b, err := os.ReadFile("/proc/self/stat"); err == nil {
 			begin = started(string(b), begin)
 		}
-		if _, err := a.ready(c.Context()); err != nil {
+		if err := a.minds().Ready(c.Context()); err != nil {
 			return err
 		}
 		fmt.Fprintf(a.out, "%.0f\n", since(begin))
@@ -130,7 +132,9 @@ func (a *app) modelCmd() *cobra.Command {
 		}
 		return errors.Join(persona.NewVectors(a.mind.Model(), all).Write(f), f.Close())
 	}}
-	return group("model", "The model's bench", list, check, use, ready, vectors, a.moodCmd())
+	g := group("model", "The model's bench", list, check, use, ready, vectors, a.moodCmd(), a.pairsCmd(), a.judgeCmd())
+	g.Long = modelHelp
+	return g
 }
 
 // started is when this process started, by Linux's account of it in hundredths of a second since boot; otherwise now.
@@ -153,5 +157,5 @@ func started(stat string, now time.Time) time.Time {
 	return now.Add(-time.Duration((up - ticks/100) * float64(time.Second)))
 }
 
-// ready waits for the model.
-func (a *app) ready(ctx context.Context) (*seq2seq.Model, error) { return a.think().Seq2Seq(ctx) }
+// ready waits for the model that speaks.
+func (a *app) ready(ctx context.Context) (*seq2seq.Model, error) { return a.speaker().Seq2Seq(ctx) }

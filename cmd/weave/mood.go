@@ -29,7 +29,7 @@ func (a *app) moodCmd() *cobra.Command {
 				return err
 			}
 			all = slices.DeleteFunc(all, func(d engine.Dialogue) bool { return !slices.Contains(reward.Moods, d.Mood) })
-			if _, err := a.ready(c.Context()); err != nil {
+			if err := a.think().Ready(c.Context()); err != nil {
 				return err
 			}
 			t, err := a.tracker()

@@ -89,7 +89,7 @@ func (a *app) play(ctx context.Context, f playFlags) error {
 				f.story = all[0].ID
 			}
 		}
-		return tui.Plain(ctx, game, in, a.out, tui.PlainOptions{Story: f.story, New: fresh, Seed: f.seed, Echo: f.script != "", Export: func(t *engine.Talk) (string, error) { return game.Markdown(t), nil }})
+		return tui.Plain(ctx, game, in, a.out, tui.PlainOptions{Story: f.story, New: fresh, Seed: f.seed, Echo: f.script != "", Untuned: a.untuned(), Export: func(t *engine.Talk) (string, error) { return game.Markdown(t), nil }})
 	}
 	waking := func() string {
 		if s := a.filling.Load(); s != nil {
@@ -97,7 +97,7 @@ func (a *app) play(ctx context.Context, f playFlags) error {
 		}
 		return ""
 	}
-	return tui.Run(ctx, game, tui.Options{Waking: waking, Story: f.story, New: fresh, Seed: f.seed, Info: fmt.Sprintf("%s · %d threads", kernel.Name(), kernel.Threads()), Export: a.export})
+	return tui.Run(ctx, game, tui.Options{Waking: waking, Untuned: a.untuned(), Story: f.story, New: fresh, Seed: f.seed, Info: fmt.Sprintf("%s · %d threads", kernel.Name(), kernel.Threads()), Export: a.export})
 }
 
 func terminal(in io.Reader, out io.Writer) bool {

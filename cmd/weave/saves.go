@@ -131,6 +131,9 @@ func (a *app) doctorCmd() *cobra.Command {
 		took, weights := time.Since(start).Round(time.Millisecond), ""
 		if err == nil {
 			weights = fmt.Sprintf("weights %s, loaded in %v", m.Hash(), took)
+			if u := a.untuned(); u != "" {
+				weights = u + ", " + weights
+			}
 		}
 		report("model", err, weights)
 		l, err := a.content()

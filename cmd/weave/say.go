@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/personaweave/personaweave/engine"
 )
@@ -50,6 +51,7 @@ func (a *app) sayCmd() *cobra.Command {
 
 // said is what `say --json` prints.
 type said struct {
+	Model      string             `json:"model"` // "shipped", or that it is untuned
 	Reply      string             `json:"reply"`
 	Speaker    string             `json:"speaker"`
 	Seed       uint64             `json:"seed"`
@@ -140,14 +142,21 @@ func (a *app) say(ctx context.Context, f sayFlags, text string) error {
 		return err
 	}
 	reply := r.Candidates[r.Chosen].Text
+	model := a.untuned()
 	if !f.json {
+		if file, ok := a.errs.(*os.File); ok && model != "" && term.IsTerminal(int(file.Fd())) {
+			fmt.Fprintf(file, "(%s)\n", model)
+		}
 		_, err := fmt.Fprintln(a.out, reply)
 		return err
 	}
 	e := json.NewEncoder(a.out)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	return e.Encode(said{reply, speaker, f.seed, r.Blend, r.Candidates, r.TimingsMS})
+	if model == "" {
+		model = "shipped"
+	}
+	return e.Encode(said{model, reply, speaker, f.seed, r.Blend, r.Candidates, r.TimingsMS})
 }
 
 // readContext reads what was said before.

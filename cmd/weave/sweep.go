@@ -105,7 +105,7 @@ func (a *app) sweep(ctx context.Context, p, q string, lines, n, steps int, stren
 					prompt.Blend = append(prompt.Blend, engine.Weighted{ID: pair[j].ID, Description: pair[j].Description, Weight: weight})
 				}
 			}
-			drafts, err := a.mind.Draft(ctx, prompt, n, seed+uint64(i))
+			drafts, err := game.Mind.Draft(ctx, prompt, n, seed+uint64(i))
 			if err != nil {
 				return nil, err
 			}
@@ -113,7 +113,7 @@ func (a *app) sweep(ctx context.Context, p, q string, lines, n, steps int, stren
 				texts = append(texts, d.Text)
 			}
 		}
-		read, err := a.mind.Readings(ctx, texts, false)
+		read, err := game.Mind.Readings(ctx, texts, false)
 		if err != nil {
 			return nil, err
 		}

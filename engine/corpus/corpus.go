@@ -228,14 +228,18 @@ func (s *Split) Holds(r *Record) bool {
 	if r.HeldOut {
 		return true
 	}
-	set := s.sets[r.Source]
+	return s.sets[r.Source][r.Key()]
+}
+
+// Key is what the split names the record by: its persona, the pair of a ladder, the hash of a pair of the public persona chat.
+func (r *Record) Key() string {
 	switch {
 	case r.Kind() == Ladder:
-		return set[r.Personas["p"].ID+"|"+r.Personas["q"].ID]
+		return r.Personas["p"].ID + "|" + r.Personas["q"].ID
 	case r.Persona != "":
-		return set[r.Persona]
+		return r.Persona
 	}
-	return set[pairKey(r)]
+	return pairKey(r)
 }
 
 // pairKey names a persona pair of the public persona chat.

@@ -4,7 +4,6 @@ package eval
 
 import (
 	"context"
-	"errors"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -34,29 +33,52 @@ type Likelihood struct {
 	Tokens int
 }
 
-// Model is what is measured.
-type Model interface {
-	// Score returns the likelihood of each text as the reply of a moment; a moment without a blend is the null persona's.
+// Scorer tells how likely replies are.
+type Scorer interface {
+	// Score returns the likelihood of each text as the reply of a moment; a moment without a blend is the null persona's, and an
+	// empty one is a talk that begins with the reply.
 	Score(m Moment, texts []string) []Likelihood
+}
+
+// Speaker makes replies.
+type Speaker interface {
+	// Say makes a reply: greedily without chance, else sampled as play does.
+	Say(ctx context.Context, m Moment, chance *rand.Rand) (string, error)
+}
+
+// Ranker orders replies by something else than likelihood.
+type Ranker interface {
+	// Rank scores each text as the reply of a moment; more is better.
+	Rank(m Moment, texts []string) []float64
+}
+
+// Heads are the vectors of the model's heads.
+type Heads interface {
 	// Want is the reply head's vector of a moment.
 	Want(m Moment) []float32
 	// Response and Voice are the heads' vectors of replies read alone.
 	Response(texts []string) (response, voice [][]float32)
 	// Persona is a description's vector.
 	Persona(description string) []float32
-	// Say makes a reply: greedily without chance, else sampled as play does.
-	Say(ctx context.Context, m Moment, chance *rand.Rand) (string, error)
 	// VoiceScale is the scale of the persona classifier.
 	VoiceScale() float64
 }
 
+// Model is what is measured.
+type Model interface {
+	Scorer
+	Speaker
+	Heads
+}
+
 // Options bound a run.
 type Options struct {
-	Seed     uint64
-	Replies  int // at most this many replies are scored, spread over the records; 0: all
-	Ranked   int // of them, how many are also ranked by likelihood among 20, which is slow; 0: a quarter of 200
-	Generate int // of them, how many are also answered anew for f1, distinct2 and repeat_rate; 0: 60
-	Progress func(done, of int)
+	Seed      uint64
+	Replies   int // at most this many replies are scored, spread over the records; 0: all
+	Ranked    int // of them, how many are also ranked by likelihood, which is slow; 0: 50
+	Generate  int // of them, how many are also answered anew for f1, distinct2 and repeat_rate; 0: 60
+	Baselines []Baseline
+	Progress  func(done, of int)
 }
 
 // sample is one reply that somebody wrote.
@@ -65,6 +87,8 @@ type sample struct {
 	reply  string
 	rung   int // ladders: which line it answers, counted over the file; −1 elsewhere
 	weight float64
+	at     int    // its place in the files
+	source string // of its record
 }
 
 // samples lists the replies of records in order.
@@ -77,19 +101,19 @@ func samples(records []corpus.Record) (out []sample) {
 			p, q := r.Personas["p"].Description, r.Personas["q"].Description
 			for _, l := range r.Lines {
 				for _, x := range l.Replies {
-					out = append(out, sample{Moment{Said: []engine.Spoken{{Player: true, Text: l.You}}, Blend: []Share{{p, x.W}, {q, 1 - x.W}}}, x.Text, rung, x.W})
+					out = append(out, sample{Moment{Said: []engine.Spoken{{Player: true, Text: l.You}}, Blend: []Share{{p, x.W}, {q, 1 - x.W}}}, x.Text, rung, x.W, len(out), r.Source})
 				}
 				rung++
 			}
 		case corpus.Grid:
 			for _, x := range r.Replies {
-				out = append(out, sample{Moment{Said: []engine.Spoken{{Player: true, Text: x.You}}, Blend: []Share{{r.Description(), 1}}}, x.Says, -1, 1})
+				out = append(out, sample{Moment{Said: []engine.Spoken{{Player: true, Text: x.You}}, Blend: []Share{{r.Description(), 1}}}, x.Says, -1, 1, len(out), r.Source})
 			}
 		default:
 			var said []engine.Spoken
 			for _, t := range r.Turns {
 				if t.Who == "b" {
-					out = append(out, sample{Moment{r.Context, slices.Clone(said), blendOf(r, t)}, t.Text, -1, 1})
+					out = append(out, sample{Moment{r.Context, slices.Clone(said), blendOf(r, t)}, t.Text, -1, 1, len(out), r.Source})
 				}
 				said = append(said, engine.Spoken{Player: t.Who == "a", Text: t.Text})
 			}
@@ -130,22 +154,20 @@ func spread[T any](all []T, n int) []T {
 	return out
 }
 
-// Run measures the model on records.
+// Run measures the model on records, and its rivals on the same replies.
 func Run(ctx context.Context, m Model, records []corpus.Record, o Options) (*Report, error) {
 	every := samples(records)
 	if len(every) == 0 {
 		return nil, &engine.Error{Code: engine.Invalid, Message: "the files hold no replies of a character", Hint: "give dialogue files with turns of b, grids or ladders"}
 	}
-	some := spread(every, o.Replies)
 	if o.Ranked == 0 {
 		o.Ranked = 50
 	}
 	if o.Generate == 0 {
 		o.Generate = 60
 	}
-	r := &run{m: m, o: o, rng: rand.New(rand.NewPCG(o.Seed, 1)), all: every, pool: descriptions(every), values: map[string]*column{}}
-	total := len(some) + min(o.Ranked, len(some)) + min(o.Generate, len(some))
-	done := 0
+	some, pool, near := spread(every, o.Replies), descriptions(every), bySource(every)
+	done, total := 0, (1+len(o.Baselines))*(len(some)+min(o.Ranked, len(some))+min(o.Generate, len(some)))
 	step := func() error {
 		done++
 		if o.Progress != nil {
@@ -153,25 +175,40 @@ func Run(ctx context.Context, m Model, records []corpus.Record, o Options) (*Rep
 		}
 		return ctx.Err()
 	}
-	for _, s := range some {
-		r.predict(s)
-		r.choose(s)
-		if err := step(); err != nil {
+	of := func(what any) (*Report, error) {
+		r := &run{o: o, near: near, pool: pool, values: map[string]*column{}, rungs: map[int]map[float64]float64{}}
+		r.score, _ = what.(Scorer)
+		r.speak, _ = what.(Speaker)
+		r.order, _ = what.(Ranker)
+		r.heads, _ = what.(Heads)
+		if err := r.measure(ctx, some, step); err != nil {
 			return nil, err
 		}
+		return r.report(), nil
 	}
-	for _, s := range spread(some, o.Ranked) {
-		r.rank(s)
-		if err := step(); err != nil {
+	out, err := of(m)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range o.Baselines {
+		r, err := of(b.Is)
+		if err != nil {
 			return nil, err
 		}
-	}
-	for _, s := range spread(some, o.Generate) {
-		if err := errors.Join(r.generate(ctx, s), step()); err != nil {
-			return nil, err
+		if out.Baselines == nil {
+			out.Baselines = map[string]*Report{}
 		}
+		out.Baselines[b.Name] = r
 	}
-	return r.report(), nil
+	return out, nil
+}
+
+func bySource(all []sample) map[string][]string {
+	out := map[string][]string{}
+	for _, s := range all {
+		out[s.source] = append(out[s.source], s.reply)
+	}
+	return out
 }
 
 func descriptions(all []sample) (out []string) {
@@ -187,17 +224,21 @@ func descriptions(all []sample) (out []string) {
 	return out
 }
 
-// run gathers observations by metric.
+// run gathers observations by metric. What cannot do something is nil.
 type run struct {
-	m       Model
+	score Scorer
+	speak Speaker
+	order Ranker
+	heads Heads
+
 	o       Options
-	rng     *rand.Rand
-	all     []sample
-	pool    []string // every description of the files
+	near    map[string][]string // every reply, by source
+	pool    []string            // every description of the files
 	values  map[string]*column
 	said    []string // what was generated, sampled
 	blends  [][2]float64
 	ladders [][2]float64
+	rungs   map[int]map[float64]float64 // ladders: by line and weight written, the weight estimated
 }
 
 // column holds the observations of a ratio: sums of x over sums of n.
@@ -212,22 +253,58 @@ func (r *run) add(name string, x, n float64) {
 	c.x, c.n = append(c.x, x), append(c.n, n)
 }
 
-func (r *run) hit(name string, ok bool) {
-	x := 0.0
+func (r *run) hit(name string, ok bool) { r.add(name, one(ok), 1) }
+
+func one(ok bool) float64 {
 	if ok {
-		x = 1
+		return 1
 	}
-	r.add(name, x, 1)
+	return 0
+}
+
+// measure takes every measurement of the samples that can be taken.
+func (r *run) measure(ctx context.Context, some []sample, step func() error) error {
+	for _, s := range some {
+		if r.score != nil {
+			r.predict(s)
+		}
+		r.choose(s)
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	for _, s := range spread(some, r.o.Ranked) {
+		if r.score != nil {
+			r.rank(s)
+		}
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	for _, s := range spread(some, r.o.Generate) {
+		if r.speak != nil {
+			if err := r.generate(ctx, s); err != nil {
+				return err
+			}
+		}
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // predict scores the reply under its blend and under the null persona. A reply counts its whitespace words and one end.
 func (r *run) predict(s sample) {
 	words, bytes := float64(len(strings.Fields(s.reply))+1), float64(len(s.reply)+1)
-	own := r.m.Score(s.Moment, []string{s.reply})[0].Sum
-	null := r.m.Score(Moment{s.Scene, s.Said, nil}, []string{s.reply})[0].Sum
+	own := r.score.Score(s.Moment, []string{s.reply})[0].Sum
 	r.add("nll_per_word", -own, words)
-	r.add("nll_per_word_null", -null, words)
 	r.add("bits_per_byte", -own/math.Ln2, bytes)
+	if r.heads == nil {
+		return
+	}
+	null := r.score.Score(Moment{s.Scene, s.Said, nil}, []string{s.reply})[0].Sum
+	r.add("nll_per_word_null", -null, words)
 	if s.rung < 0 {
 		return
 	}
@@ -235,7 +312,7 @@ func (r *run) predict(s sample) {
 	weights := []float64{0, 0.25, 0.5, 0.75, 1}
 	scores := make([]float64, len(weights))
 	for i, w := range weights {
-		scores[i] = r.m.Score(Moment{s.Scene, s.Said, []Share{{s.Blend[0].Description, w}, {s.Blend[1].Description, 1 - w}}}, []string{s.reply})[0].Sum
+		scores[i] = r.score.Score(Moment{s.Scene, s.Said, []Share{{s.Blend[0].Description, w}, {s.Blend[1].Description, 1 - w}}}, []string{s.reply})[0].Sum
 		if scores[i] > scores[best] {
 			best = i
 		}
@@ -247,62 +324,98 @@ func (r *run) predict(s sample) {
 	}
 	r.hit("ladder_argmax", math.Abs(weights[best]-s.weight) < 0.125)
 	r.ladders = append(r.ladders, [2]float64{s.weight, mean / mass})
+	if r.rungs[s.rung] == nil {
+		r.rungs[s.rung] = map[float64]float64{}
+	}
+	at := r.rungs[s.rung]
+	at[s.weight] = mean / mass
+	low, ok0 := at[0]
+	middle, ok1 := at[0.5]
+	high, ok2 := at[1]
+	if ok0 && ok1 && ok2 && (s.weight == 0 || s.weight == 0.5 || s.weight == 1) { // the last of the three
+		r.hit("ladder_between", low < middle && middle < high)
+	}
 }
 
-// others picks n replies of the file that are not this one.
-func (r *run) others(s sample, n int) []string {
-	var out []string
-	for tries := 0; len(out) < n && tries < 50*n; tries++ {
-		o := r.all[r.rng.IntN(len(r.all))].reply
-		if engine.Fold(o) != engine.Fold(s.reply) && !slices.Contains(out, o) {
-			out = append(out, o)
+// rivals draws what a sample competes with: 19 replies of its source that are not the same, and nine other descriptions of the files;
+// fewer where there are no more. They are the same for everything that is measured.
+func (r *run) rivals(s sample) (texts, people []string) {
+	rng := rand.New(rand.NewPCG(r.o.Seed, uint64(s.at)+1<<32))
+	texts = []string{s.reply}
+	for tries := 0; len(texts) < 20 && tries < 50*20; tries++ {
+		o := r.near[s.source][rng.IntN(len(r.near[s.source]))]
+		if engine.Fold(o) != engine.Fold(s.reply) && !slices.Contains(texts, o) {
+			texts = append(texts, o)
 		}
 	}
-	return out
-}
-
-// choose ranks the reply among 20 by the reply head, and its persona among 10 by the classifier.
-func (r *run) choose(s sample) {
-	response, voice := r.m.Response(append([]string{s.reply}, r.others(s, 19)...))
-	if len(response) == 20 {
-		want := r.m.Want(s.Moment)
-		r.hit("hits1_20", first(len(response), func(i int) float64 { return dot(want, response[i]) }))
+	if s.rung >= 0 || len(s.Blend) != 1 || len(r.pool) < 10 {
+		return texts, nil
 	}
-	if s.rung >= 0 {
-		q := reward.Classify([][]float32{r.m.Persona(s.Blend[0].Description), r.m.Persona(s.Blend[1].Description)}, voice[0], r.m.VoiceScale())
-		r.blends = append(r.blends, [2]float64{s.weight, q[0]})
-		return
-	}
-	if len(s.Blend) != 1 || len(r.pool) < 10 {
-		return
-	}
-	people := []string{s.Blend[0].Description}
+	people = []string{s.Blend[0].Description}
 	for len(people) < 10 {
-		if d := r.pool[r.rng.IntN(len(r.pool))]; !slices.Contains(people, d) {
+		if d := r.pool[rng.IntN(len(r.pool))]; !slices.Contains(people, d) {
 			people = append(people, d)
 		}
 	}
-	r.hit("persona_top1", first(len(people), func(i int) float64 { return dot(r.m.Persona(people[i]), voice[0]) }))
+	return texts, people
 }
 
-// rank ranks the reply among 20 by the model's mean log-likelihood a token.
+// choose ranks the reply among 20 without likelihood, and its persona among 10 by the classifier.
+func (r *run) choose(s sample) {
+	texts, people := r.rivals(s)
+	if r.order != nil && len(texts) == 20 {
+		l := r.order.Rank(s.Moment, texts)
+		r.hit("hits1_20", first(len(l), func(i int) float64 { return l[i] }))
+	}
+	if r.heads == nil {
+		return
+	}
+	response, voice := r.heads.Response(texts)
+	if len(texts) == 20 {
+		want := r.heads.Want(s.Moment)
+		r.hit("hits1_20", first(len(response), func(i int) float64 { return dot(want, response[i]) }))
+	}
+	if s.rung >= 0 {
+		q := reward.Classify([][]float32{r.heads.Persona(s.Blend[0].Description), r.heads.Persona(s.Blend[1].Description)}, voice[0], r.heads.VoiceScale())
+		r.blends = append(r.blends, [2]float64{s.weight, q[0]})
+	}
+	if people != nil {
+		r.hit("persona_top1", first(len(people), func(i int) float64 { return dot(r.heads.Persona(people[i]), voice[0]) }))
+	}
+}
+
+// rank ranks the reply among 20 by its mean log-likelihood a token and by mutual information with the moment (Li et al. 2016),
+// log p(reply | moment) − log p(reply | nothing), summed and by token; and its persona among 10 by the reply's likelihood.
 func (r *run) rank(s sample) {
-	texts := append([]string{s.reply}, r.others(s, 19)...)
+	texts, people := r.rivals(s)
+	if people != nil {
+		likely := make([]float64, len(people))
+		for i, d := range people {
+			likely[i] = r.score.Score(Moment{s.Scene, s.Said, []Share{{d, 1}}}, texts[:1])[0].Sum
+		}
+		if slices.Min(likely) < slices.Max(likely) { // else it is deaf to personas
+			r.hit("persona_top1_lm", first(len(likely), func(i int) float64 { return likely[i] }))
+		}
+	}
 	if len(texts) < 20 {
 		return
 	}
-	l := r.m.Score(s.Moment, texts)
-	r.hit("hits1_20_lm", first(len(l), func(i int) float64 { return l[i].Sum / float64(max(1, l[i].Tokens)) }))
+	l := r.score.Score(s.Moment, texts)
+	n := r.score.Score(Moment{}, texts)
+	tokens := func(i int) float64 { return float64(max(1, l[i].Tokens)) }
+	r.hit("hits1_20_lm", first(20, func(i int) float64 { return l[i].Sum / tokens(i) }))
+	r.hit("hits1_20_mi", first(20, func(i int) float64 { return l[i].Sum - n[i].Sum }))
+	r.hit("hits1_20_mi_token", first(20, func(i int) float64 { return (l[i].Sum - n[i].Sum) / tokens(i) }))
 }
 
 // generate answers the moment: greedily for f1, sampled for the rest.
 func (r *run) generate(ctx context.Context, s sample) error {
-	greedy, err := r.m.Say(ctx, s.Moment, nil)
+	greedy, err := r.speak.Say(ctx, s.Moment, nil)
 	if err != nil {
 		return err
 	}
 	r.add("f1", f1(greedy, s.reply), 1)
-	text, err := r.m.Say(ctx, s.Moment, rand.New(rand.NewPCG(r.o.Seed, uint64(len(r.said)))))
+	text, err := r.speak.Say(ctx, s.Moment, rand.New(rand.NewPCG(r.o.Seed, uint64(len(r.said)))))
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func (o oracle) Score(m Moment, texts []string) (out []Likelihood) {
 		if len(m.Blend) == 2 {
 			s -= o.favour * math.Abs(m.Blend[0].Weight-weightOf(t))
 		}
-		if len(m.Blend) == 1 && strings.HasPrefix(t, m.Blend[0].Description) {
+		if len(m.Blend) == 1 && strings.HasPrefix(t, m.Blend[0].Description+" ") {
 			s += 1
 		}
 		out = append(out, Likelihood{s, n})
@@ -96,7 +96,7 @@ func grids(people, lines int) (out []corpus.Record) {
 
 func TestGrid(t *testing.T) {
 	t.Parallel()
-	r, err := Run(context.Background(), oracle{perWord: 0.01}, grids(12, 4), Options{Seed: 1})
+	r, err := Run(context.Background(), oracle{perWord: 0.01}, grids(12, 4), Options{Seed: 1, Ranked: 48})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,10 @@ func TestGrid(t *testing.T) {
 	if r.Hits.Value != 1 || r.Hits.N != 48 || r.Persona.Value != 1 || r.HitsLM == nil || r.F1.N != 48 || r.Repeats.Value != 1 {
 		t.Errorf("%+v %+v %+v %+v", r.Hits, r.Persona, r.HitsLM, r.Repeats)
 	}
-	if r.LadderCorr != nil || r.Blend != nil {
+	if r.PersonaLM.Value != 1 || r.PersonaLM.N != 48 {
+		t.Errorf("likelihood names the persona: %+v", r.PersonaLM)
+	}
+	if r.LadderCorr != nil || r.LadderBetween != nil || r.Blend != nil {
 		t.Error("grids gave values of ladders")
 	}
 	// Of "again and again and again and", five pairs a reply, two are different.
@@ -125,7 +128,7 @@ func TestGrid(t *testing.T) {
 	if err := json.NewEncoder(&js).Encode(r); err != nil || !strings.Contains(js.String(), `"nll_per_word":{"value":`) {
 		t.Error(js.String(), err)
 	}
-	again, err := Run(context.Background(), oracle{perWord: 0.01}, grids(12, 4), Options{Seed: 1})
+	again, err := Run(context.Background(), oracle{perWord: 0.01}, grids(12, 4), Options{Seed: 1, Ranked: 48})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,8 +152,47 @@ func TestLadder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if out.LadderBetween.Value != 1 || out.LadderBetween.N != 6 {
+		t.Errorf("the middle is between: %+v", out.LadderBetween)
+	}
 	if out.LadderArg.Value != 1 || out.LadderCorr.Value < 0.999 || out.Blend.Value < 0.999 || out.LadderArg.N != 30 {
 		t.Errorf("%+v %+v %+v", out.LadderArg, out.LadderCorr, out.Blend)
+	}
+}
+
+// A model that likes short words whatever was said: likelihood chooses "a a a a", mutual information what fits the moment.
+type glib struct{ oracle }
+
+func (g glib) Score(m Moment, texts []string) (out []Likelihood) {
+	for _, t := range texts {
+		l := Likelihood{-float64(len(t)), len(strings.Fields(t)) + 1}
+		if len(m.Said) > 0 && strings.HasSuffix(t, "answers "+m.Said[0].Text) {
+			l.Sum += 5
+		}
+		out = append(out, l)
+	}
+	return out
+}
+
+func TestMutualInformation(t *testing.T) {
+	t.Parallel()
+	records := grids(12, 4)
+	for i := range 30 {
+		r := corpus.Record{Source: "test", Persona: "p", B: []string{"glib"}}
+		r.Replies = append(r.Replies, corpus.Exchange{You: "x", Says: "a a a a " + string(rune('a'+i))})
+		records = append(records, r)
+	}
+	every := samples(records)
+	r := &run{o: Options{Seed: 1}, near: bySource(every), pool: descriptions(every), score: glib{}, values: map[string]*column{}}
+	for _, s := range every[:48] {
+		r.rank(s)
+	}
+	report := r.report()
+	if report.HitsLM.Value > 0.1 || report.HitsMI.Value != 1 || report.HitsMIToken.Value != 1 || report.HitsMI.N != 48 {
+		t.Errorf("likelihood %+v, mutual information %+v, a token %+v", report.HitsLM, report.HitsMI, report.HitsMIToken)
+	}
+	if report.PersonaLM != nil {
+		t.Error("glib hears personas")
 	}
 }
 

@@ -3,6 +3,7 @@ package eval
 import (
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -20,22 +21,29 @@ type Value struct {
 	High  float64 `json:"high"`
 }
 
-// Report is what a run measured; a metric that the files do not allow is left out.
+// Report is what a run measured, or what it measured of a rival; a metric that the files do not allow, or that a rival cannot do,
+// is left out.
 type Report struct {
-	Seed       uint64 `json:"seed"`
-	NLL        *Value `json:"nll_per_word,omitempty"`      // nats per word
-	NLLNull    *Value `json:"nll_per_word_null,omitempty"` // the same without the persona
-	PPL        *Value `json:"ppl_word,omitempty"`
-	Bits       *Value `json:"bits_per_byte,omitempty"`
-	Hits       *Value `json:"hits1_20,omitempty"`
-	HitsLM     *Value `json:"hits1_20_lm,omitempty"`
-	F1         *Value `json:"f1,omitempty"`
-	Persona    *Value `json:"persona_top1,omitempty"` // among 10
-	Blend      *Value `json:"blend_spearman,omitempty"`
-	Distinct2  *Value `json:"distinct2,omitempty"`
-	Repeats    *Value `json:"repeat_rate,omitempty"`
-	LadderCorr *Value `json:"ladder_corr,omitempty"`   // Pearson: the weight written, the mean weight by likelihood
-	LadderArg  *Value `json:"ladder_argmax,omitempty"` // of five mixtures, the one written for is likeliest
+	Seed          uint64 `json:"seed"`
+	NLL           *Value `json:"nll_per_word,omitempty"`      // −Σ log p / Σ words, nats; words are those between white space, and one end a reply
+	NLLNull       *Value `json:"nll_per_word_null,omitempty"` // the same under the null persona
+	PPL           *Value `json:"ppl_word,omitempty"`          // exp of nll_per_word
+	Bits          *Value `json:"bits_per_byte,omitempty"`     // −Σ log₂ p / Σ (bytes + 1)
+	Hits          *Value `json:"hits1_20,omitempty"`          // reply head · response head is above that of 19 others of its source
+	HitsLM        *Value `json:"hits1_20_lm,omitempty"`       // log p(reply | moment) a token is
+	HitsMI        *Value `json:"hits1_20_mi,omitempty"`       // log p(reply | moment) − log p(reply) is
+	HitsMIToken   *Value `json:"hits1_20_mi_token,omitempty"` // that, a token, is
+	F1            *Value `json:"f1,omitempty"`                // overlap of words of the greedy reply and the one written
+	Persona       *Value `json:"persona_top1,omitempty"`      // of 10 descriptions its own has the highest persona head · voice head
+	PersonaLM     *Value `json:"persona_top1_lm,omitempty"`   // its own makes the reply likeliest
+	Blend         *Value `json:"blend_spearman,omitempty"`    // ladders, rank correlation: the weight written, the classifier's
+	Distinct2     *Value `json:"distinct2,omitempty"`         // different pairs of words / pairs, over all sampled replies
+	Repeats       *Value `json:"repeat_rate,omitempty"`       // sampled replies that say three words twice, or a line of the talk again
+	LadderCorr    *Value `json:"ladder_corr,omitempty"`       // Pearson: the weight written, the mean weight w̄ by likelihood over five mixtures
+	LadderArg     *Value `json:"ladder_argmax,omitempty"`     // of five mixtures, the one written for is likeliest
+	LadderBetween *Value `json:"ladder_between,omitempty"`    // lines of which w̄(reply at 0) < w̄(reply at 0.5) < w̄(reply at 1)
+
+	Baselines map[string]*Report `json:"baselines,omitempty"` // the rivals, by name
 }
 
 const resamples = 1000
@@ -107,21 +115,7 @@ func measure(seed uint64, n int, f func(pick []int) float64) *Value {
 
 func (r *run) report() *Report {
 	seed := r.o.Seed
-	ratio := func(name string, shape func(float64) float64) *Value {
-		c := r.values[name]
-		if c == nil {
-			return nil
-		}
-		return measure(seed, len(c.x), func(pick []int) float64 {
-			x, n := 0.0, 0.0
-			for _, i := range pick {
-				x += c.x[i]
-				n += c.n[i]
-			}
-			return shape(x / n)
-		})
-	}
-	same := func(x float64) float64 { return x }
+	ratio := func(name string, shape func(float64) float64) *Value { return r.values[name].shaped(seed, shape) }
 	pairs := func(p [][2]float64, f func(x, y []float64) float64) *Value {
 		return measure(seed, len(p), func(pick []int) float64 {
 			x, y := make([]float64, len(pick)), make([]float64, len(pick))
@@ -132,19 +126,45 @@ func (r *run) report() *Report {
 		})
 	}
 	return &Report{Seed: seed, NLL: ratio("nll_per_word", same), NLLNull: ratio("nll_per_word_null", same), PPL: ratio("nll_per_word", math.Exp), Bits: ratio("bits_per_byte", same),
-		Hits: ratio("hits1_20", same), HitsLM: ratio("hits1_20_lm", same), F1: ratio("f1", same), Persona: ratio("persona_top1", same),
-		Blend: pairs(r.blends, spearman), LadderCorr: pairs(r.ladders, pearson), LadderArg: ratio("ladder_argmax", same), Repeats: ratio("repeat_rate", same),
-		Distinct2: jackknife(len(r.said), func(pick []int) float64 {
-			seen, n := map[[2]string]bool{}, 0
-			for _, i := range pick {
-				w := strings.Fields(engine.Fold(r.said[i]))
-				for j := 0; j+1 < len(w); j++ {
-					seen[[2]string{w[j], w[j+1]}] = true
-					n++
-				}
+		Hits: ratio("hits1_20", same), HitsLM: ratio("hits1_20_lm", same), HitsMI: ratio("hits1_20_mi", same), HitsMIToken: ratio("hits1_20_mi_token", same),
+		F1: ratio("f1", same), Persona: ratio("persona_top1", same), PersonaLM: ratio("persona_top1_lm", same), Blend: pairs(r.blends, spearman),
+		Distinct2: distinct2(r.said), Repeats: ratio("repeat_rate", same),
+		LadderCorr: pairs(r.ladders, pearson), LadderArg: ratio("ladder_argmax", same), LadderBetween: ratio("ladder_between", same)}
+}
+
+func same(x float64) float64 { return x }
+
+// ratio is Σx / Σn.
+func (c *column) ratio(seed uint64) *Value { return c.shaped(seed, same) }
+
+// shaped is a function of Σx / Σn; nil without observations.
+func (c *column) shaped(seed uint64, shape func(float64) float64) *Value {
+	if c == nil {
+		return nil
+	}
+	return measure(seed, len(c.x), func(pick []int) float64 {
+		x, n := 0.0, 0.0
+		for _, i := range pick {
+			x += c.x[i]
+			n += c.n[i]
+		}
+		return shape(x / n)
+	})
+}
+
+// distinct2 is the share of pairs of words that are different (Li et al. 2016), over all texts together.
+func distinct2(texts []string) *Value {
+	return jackknife(len(texts), func(pick []int) float64 {
+		seen, n := map[[2]string]bool{}, 0
+		for _, i := range pick {
+			w := strings.Fields(engine.Fold(texts[i]))
+			for j := 0; j+1 < len(w); j++ {
+				seen[[2]string{w[j], w[j+1]}] = true
+				n++
 			}
-			return float64(len(seen)) / float64(n)
-		})}
+		}
+		return float64(len(seen)) / float64(n)
+	})
 }
 
 func pearson(x, y []float64) float64 {
@@ -190,20 +210,45 @@ func ranks(x []float64) []float64 {
 	return out
 }
 
-// Text writes the report for people.
-func (r *Report) Text(w io.Writer) error {
-	for _, x := range []struct {
-		name string
-		v    *Value
-	}{{"perplexity per word", r.PPL}, {"nats per word", r.NLL}, {"  without persona", r.NLLNull}, {"bits per byte", r.Bits}, {"right reply of 20, heads", r.Hits}, {"right reply of 20, likelihood", r.HitsLM},
-		{"right persona of 10", r.Persona}, {"blend, rank correlation", r.Blend}, {"ladders, correlation", r.LadderCorr}, {"ladders, right of 5", r.LadderArg}, {"word overlap (f1)", r.F1}, {"distinct pairs of words", r.Distinct2}, {"replies that repeat", r.Repeats}} {
+// row is a measurement and what people call it.
+type row struct {
+	name string
+	v    *Value
+}
+
+func writeRows(w io.Writer, rows []row) error {
+	for _, x := range rows {
 		if x.v == nil {
 			continue
 		}
-		if _, err := fmt.Fprintf(w, "%-30s %8.3f  [%.3f, %.3f]  n %d\n", x.name, x.v.Value, x.v.Low, x.v.High, x.v.N); err != nil {
+		if _, err := fmt.Fprintf(w, "%-42s %8.3f  [%.3f, %.3f]  n %d\n", x.name, x.v.Value, x.v.Low, x.v.High, x.v.N); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Text writes the report for people.
+func (r *Report) Text(w io.Writer) error {
+	if err := writeRows(w, r.rows()); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Baselines)) {
+		if _, err := fmt.Fprintf(w, "\n%s\n", name); err != nil {
+			return err
+		}
+		if err := writeRows(w, r.Baselines[name].rows()); err != nil {
 			return err
 		}
 	}
 	_, err := fmt.Fprintf(w, "seed %d\n", r.Seed)
 	return err
+}
+
+func (r *Report) rows() []row {
+	return []row{{"perplexity per word", r.PPL}, {"nats per word", r.NLL}, {"  without persona", r.NLLNull}, {"bits per byte", r.Bits},
+		{"right reply of 20", r.Hits}, {"right reply of 20, likelihood", r.HitsLM}, {"  mutual information", r.HitsMI}, {"  mutual information a token", r.HitsMIToken},
+		{"right persona of 10", r.Persona}, {"right persona of 10, likelihood", r.PersonaLM}, {"blend, rank correlation", r.Blend},
+		{"ladders, correlation", r.LadderCorr}, {"ladders, right of 5", r.LadderArg}, {"ladders, the middle is between", r.LadderBetween},
+		{"word overlap (f1)", r.F1}, {"distinct pairs of words", r.Distinct2}, {"replies that repeat", r.Repeats}}
 }

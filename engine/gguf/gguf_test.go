@@ -70,7 +70,7 @@ func TestBase(t *testing.T) {
 	}
 	want := Llama{
 		Name: "Smollm2 135M 8k Lc100K Mix1 Ep2", Vocab: 49152, Context: 8192, Layers: 30, Dim: 576, Heads: 9, KVHeads: 3, HeadDim: 64,
-		FF: 1536, RopeTheta: 100000, Eps: float64(float32(1e-5)), Tied: true,
+		FF: 1536, RopeTheta: 100000, RopeScale: 1, Eps: float64(float32(1e-5)), Tied: true,
 	}
 	if m != want {
 		t.Errorf("got %+v, want %+v", m, want)
@@ -272,7 +272,7 @@ func TestLlamaMisfits(t *testing.T) {
 		{"tensor missing", llama().bytes(), `no tensor "blk.1.ffn_down.weight"`},
 		{"tensor of another shape", llama().tensor("blk.1.ffn_down.weight", 8, 12).bytes(), "shape [12 8], not [8 12]"},
 		{"tensor too many", down(llama()).tensor("blk.0.attn_q.bias", 8).bytes(), "attn_q.bias"},
-		{"rotary factors", down(llama()).tensor("rope_freqs.weight", 1).bytes(), "rope_freqs"},
+		{"rotary factors", down(llama()).tensor("rope_freqs.weight", 2).bytes(), "rope_freqs"},
 		{"architecture", bytes.Replace(down(llama()).bytes(), []byte("\x05\x00\x00\x00\x00\x00\x00\x00llama"), []byte("\x05\x00\x00\x00\x00\x00\x00\x00qwen3"), 1), "qwen3"},
 		{"no architecture", without("general.architecture"), "general.architecture"},
 		{"no layers", without("llama.block_count"), "llama.block_count"},
@@ -286,8 +286,8 @@ func TestLlamaMisfits(t *testing.T) {
 		{"rotary base", with("llama.rope.freq_base", math.Float32bits(5000), math.Float32bits(float32(math.NaN()))), "rotary base of NaN"},
 		{"partial rotary", down(llama().u32("llama.rope.dimension_count", 1)).bytes(), "dimension_count"},
 		{"rotary scaling", down(llama().text("llama.rope.scaling.type", "yarn")).bytes(), "yarn"},
+		{"rotary scale", down(llama().text("llama.rope.scaling.type", "linear").f32("llama.rope.scaling.factor", 0)).bytes(), "by 0"},
 		{"experts", down(llama().u32("llama.expert_count", 8)).bytes(), "8 experts"},
-		{"vocabulary", down(llama().u32("llama.vocab_size", 17)).bytes(), "16 embeddings"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -298,6 +298,36 @@ func TestLlamaMisfits(t *testing.T) {
 			_, err = f.Llama()
 			oneLine(t, err, c.want)
 		})
+	}
+}
+
+// What models of the shape differ in.
+func TestLlamaVariants(t *testing.T) {
+	t.Parallel()
+	down := func(b *builder) *builder { return b.tensor("blk.1.ffn_down.weight", 12, 8) }
+	for _, c := range []struct {
+		name string
+		b    *builder
+		want func(*Llama)
+	}{
+		{"as it is", down(llama()), func(*Llama) {}},
+		{"an output layer of its own", down(llama()).tensor("output.weight", 8, 16), func(m *Llama) { m.Tied = false }},
+		{"rotary factors", down(llama()).tensor("rope_freqs.weight", 1), func(m *Llama) { m.RopeFactors = true }},
+		{"linear scaling", down(llama().text("llama.rope.scaling.type", "linear").f32("llama.rope.scaling.factor", 4)), func(m *Llama) { m.RopeScale = 4 }},
+		{"linear scaling as it was written", down(llama().f32("llama.rope.scale_linear", 2)), func(m *Llama) { m.RopeScale = 2 }},
+		{"no scaling", down(llama().text("llama.rope.scaling.type", "none").f32("llama.rope.scaling.factor", 4)), func(*Llama) {}},
+		{"a vocabulary that was padded", down(llama().u32("llama.vocab_size", 11)), func(*Llama) {}},
+	} {
+		f, err := Parse(c.b.bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := Llama{Name: "toy", Vocab: 16, Context: 64, Layers: 2, Dim: 8, Heads: 4, KVHeads: 2, HeadDim: 2, FF: 12, RopeTheta: 5000, RopeScale: 1,
+			Eps: float64(float32(1e-5)), Tied: true}
+		c.want(&want)
+		if m, err := f.Llama(); err != nil || m != want {
+			t.Errorf("%s: %+v, %v; want %+v", c.name, m, err, want)
+		}
 	}
 }
 

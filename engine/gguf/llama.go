@@ -12,11 +12,11 @@ import (
 // Tensors, as [out, in]: token_embd.weight [Vocab, Dim]; for layer l, blk.l.attn_norm.weight [Dim], attn_q.weight
 // [Heads·HeadDim, Dim], attn_k.weight and attn_v.weight [KVHeads·HeadDim, Dim], attn_output.weight [Dim, Heads·HeadDim],
 // ffn_norm.weight [Dim], ffn_gate.weight and ffn_up.weight [FF, Dim], ffn_down.weight [Dim, FF]; output_norm.weight [Dim];
-// output.weight [Vocab, Dim] unless Tied.
+// output.weight [Vocab, Dim] unless Tied; rope_freqs.weight [HeadDim/2] where RopeFactors.
 //
 // The rows of attn_q and attn_k are stored so that the two halves of a rotary pair are neighbours: within a head, rows 2i and
-// 2i+1 turn together by pos·RopeTheta^(−2i/HeadDim). (Checkpoints of Hugging Face pair i with i+HeadDim/2; the conversion to
-// GGUF reorders them.)
+// 2i+1 turn together by pos·RopeTheta^(−2i/HeadDim) / (RopeScale · rope_freqs[i]). (Checkpoints of Hugging Face pair i with
+// i+HeadDim/2; the conversion to GGUF reorders them.)
 type Llama struct {
 	Name      string  // general.name, may be empty
 	Vocab     int     // tokens
@@ -28,8 +28,11 @@ type Llama struct {
 	HeadDim   int     // width of a head, even
 	FF        int     // inner width of the feed-forward layer
 	RopeTheta float64 // rotary base
+	RopeScale float64 // positions count as this many times fewer (Chen et al. 2023, linear scaling); 1: as they are
 	Eps       float64 // of RMSNorm
 	Tied      bool    // the output layer is the embedding
+
+	RopeFactors bool // rope_freqs.weight slows each rotary pair by a factor of its own (Llama 3.1)
 }
 
 // Llama returns the model's shape after it has been checked against every tensor, or an *Error that says what does not fit.
@@ -44,7 +47,7 @@ func (f *File) Llama() (Llama, error) {
 	if arch != "llama" {
 		return fail("is of the architecture %q, not llama", arch)
 	}
-	m := Llama{RopeTheta: 10000}
+	m := Llama{RopeTheta: 10000, RopeScale: 1}
 	m.Name, _ = f.Text("general.name")
 	for _, field := range []struct {
 		dst       *int
@@ -99,8 +102,20 @@ func (f *File) Llama() (Llama, error) {
 	if !(m.RopeTheta >= 1 && m.RopeTheta <= math.MaxFloat32) || !(m.Eps > 0 && m.Eps < 1) {
 		return fail("has a rotary base of %v and a norm epsilon of %v", m.RopeTheta, m.Eps)
 	}
-	if scaling, err := f.Text("llama.rope.scaling.type"); err == nil && scaling != "none" {
+	scaling, _ := f.Text("llama.rope.scaling.type")
+	for _, key := range []string{"llama.rope.scaling.factor", "llama.rope.scale_linear"} { // the second is how it was written until 2023
+		if f.Has(key) && (scaling == "linear" || scaling == "") {
+			if m.RopeScale, err = f.Float(key); err != nil {
+				return Llama{}, err
+			}
+			break
+		}
+	}
+	switch {
+	case scaling != "" && scaling != "none" && scaling != "linear":
 		return fail("scales its rotary positions (%s), which cannot be computed", scaling)
+	case !(m.RopeScale > 0 && m.RopeScale <= 1<<16):
+		return fail("scales its rotary positions by %v", m.RopeScale)
 	}
 	if experts, err := f.Uint("llama.expert_count"); err == nil && experts > 0 {
 		return fail("is a mixture of %d experts, which cannot be computed", experts)
@@ -109,14 +124,10 @@ func (f *File) Llama() (Llama, error) {
 	if err != nil {
 		return Llama{}, err
 	}
-	m.Vocab = embedding.Shape[0]
-	if f.Has("llama.vocab_size") {
-		if n, err := f.Uint("llama.vocab_size"); err != nil || n != uint64(m.Vocab) {
-			return fail("has another vocabulary size than its %d embeddings", m.Vocab)
-		}
-	}
+	m.Vocab = embedding.Shape[0] // llama.vocab_size may leave out what was added or padded
 	_, untied := f.Lookup("output.weight")
 	m.Tied = !untied
+	_, m.RopeFactors = f.Lookup("rope_freqs.weight")
 	return m, f.checkShapes(m)
 }
 
@@ -138,6 +149,9 @@ func (f *File) checkShapes(m Llama) error {
 	want := map[string][]int{"token_embd.weight": {m.Vocab, m.Dim}, "output_norm.weight": {m.Dim}}
 	if !m.Tied {
 		want["output.weight"] = []int{m.Vocab, m.Dim}
+	}
+	if m.RopeFactors {
+		want["rope_freqs.weight"] = []int{m.HeadDim / 2}
 	}
 	if m.Layers > len(f.tensors) {
 		return &Error{f.name, fmt.Sprintf("has %d layers but only %d tensors", m.Layers, len(f.tensors)), doFetch}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"sync"
 
 	"github.com/personaweave/personaweave/engine"
@@ -22,6 +21,7 @@ const (
 // what is new. It is safe for concurrent use; calls are serialised.
 type Mind struct {
 	Sampling seq2seq.Sampling
+	Mixed    bool // blends mix next-token distributions instead of attending to all descriptions; set before the first use
 
 	mu       sync.Mutex
 	model    *seq2seq.Model
@@ -270,7 +270,11 @@ func (m *Mind) begin(p engine.Prompt) *seq2seq.Decoder {
 	for _, w := range p.Blend {
 		mix = append(mix, seq2seq.Share{Persona: m.persona(w.Description), Weight: w.Weight})
 	}
-	m.open, m.openKey = m.model.Begin(m.dialogue, mix, p.Name, m.demonstrations(p.Shown)...), key
+	begin := m.model.Begin
+	if m.Mixed {
+		begin = m.model.BeginMixed
+	}
+	m.open, m.openKey = begin(m.dialogue, mix, p.Name, m.demonstrations(p.Shown)...), key
 	return m.open
 }
 
@@ -303,33 +307,12 @@ func (m *Mind) Draft(ctx context.Context, p engine.Prompt, n int, seed uint64) (
 	}
 	out := make([]engine.Draft, 0, n)
 	for _, d := range drafts {
-		text, whole := finish(d.Text, d.Ended)
+		text, whole := finish(d.Text, d.Ended, p)
 		if text != "" {
 			out = append(out, engine.Draft{Text: text, LogProb: d.LogProb, Tokens: d.Tokens, Finished: whole})
 		}
 	}
 	return out, nil
-}
-
-// finish trims a reply and, where the cap cut it, drops the unfinished sentence; whole tells that what is left is complete.
-func finish(text string, ended bool) (string, bool) {
-	text = strings.Join(strings.Fields(engine.Printable(text)), " ")
-	if ended {
-		return text, true
-	}
-	for i := len(text) - 1; i > 0; i-- {
-		switch text[i] {
-		case '.', '!', '?':
-			rest := text[i+1:]
-			if rest == "" || rest[0] == ' ' || rest[0] == '"' {
-				if strings.HasPrefix(rest, `"`) {
-					i++
-				}
-				return text[:i+1], true
-			}
-		}
-	}
-	return text, false
 }
 
 // Score returns the mean log-likelihood per token of each text as the next reply.

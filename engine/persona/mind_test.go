@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -182,22 +183,64 @@ func TestGivenUp(t *testing.T) {
 	}
 }
 
-func TestFinish(t *testing.T) {
+// Of two models one speaks and the other reads.
+func TestDuo(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		text  string
-		ended bool
-		want  string
-		whole bool
-	}{
-		{"Fine.  Sit down", true, "Fine. Sit down", true},
-		{"Fine. Sit down and", false, "Fine.", true},
-		{`He said "no." And then`, false, `He said "no."`, true},
-		{"no end to this", false, "no end to this", false},
-	} {
-		if got, whole := finish(c.text, c.ended); got != c.want || whole != c.whole {
-			t.Errorf("%q: %q %v", c.text, got, whole)
+	ctx := t.Context()
+	untuned := func() *Mind {
+		return NewMind(func() (*seq2seq.Model, error) {
+			return seq2seq.LoadFile(filepath.Join("..", "seq2seq", "testdata", "tiny.gguf"), "")
+		})
+	}
+	d, speaker, reader := Duo{untuned(), mind(t)}, untuned(), mind(t)
+	if err := d.Ready(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := speaker.Draft(ctx, talk(1), 1, 1); err != nil {
+		t.Fatal(err)
+	}
+	p, lines := talk(5), []string{"I knew.", "Who is there?"}
+	if err := d.Tidy(ctx, p); err != nil {
+		t.Fatal(err)
+	}
+	same := func(what string, got, want any, errs ...error) {
+		t.Helper()
+		if !reflect.DeepEqual(got, want) || errors.Join(errs...) != nil {
+			t.Errorf("%s: %v, want %v; %v", what, got, want, errs)
 		}
+	}
+	want, err1 := reader.Read(ctx, p)
+	got, err2 := d.Read(ctx, p)
+	same("what is wanted", got, want, err1, err2)
+	drafts, err1 := speaker.Draft(ctx, p, 3, 7)
+	made, err2 := d.Draft(ctx, p, 3, 7)
+	same("drafts", made, drafts, err1, err2)
+	scores, err1 := speaker.Score(ctx, p, lines)
+	scored, err2 := d.Score(ctx, p, lines)
+	same("scores", scored, scores, err1, err2)
+	readings, err1 := reader.Readings(ctx, lines, false)
+	read, err2 := d.Readings(ctx, lines, false)
+	same("readings", read, readings, err1, err2)
+	vector, err1 := reader.PersonaVector(ctx, "A dry librarian.")
+	v, err2 := d.PersonaVector(ctx, "A dry librarian.")
+	same("p", v, vector, err1, err2)
+
+	mixing := Duo{untuned(), d.Reader}
+	mixing.Speaker.Mixed = true
+	if err := mixing.Ready(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if mixed, err := mixing.Score(ctx, p, lines); err != nil || slices.Equal(mixed, scores) {
+		t.Errorf("mixed distributions score %v, attention %v; %v", mixed, scores, err)
+	}
+	names := []string{d.Model(), mixing.Model(), d.Speaker.Model(), d.Reader.Model(), Duo{d.Reader, d.Speaker}.Model()}
+	slices.Sort(names)
+	if len(slices.Compact(names)) != 5 {
+		t.Errorf("what is made by different minds has the same name: %q", names)
+	}
+	broken := Duo{NewMind(func() (*seq2seq.Model, error) { return nil, errors.New("no weights; build again") }), d.Reader}
+	if err := broken.Ready(ctx); err == nil || broken.Model() != "" {
+		t.Errorf("%v, %q", err, broken.Model())
 	}
 }
 

@@ -39,7 +39,7 @@ func (c Config) Check() error {
 		return fmt.Errorf("widths %d and %d are not multiples of 32", c.Dim, c.FF)
 	case c.Heads < 1 || c.KVHeads < 1 || c.Heads%c.KVHeads != 0:
 		return fmt.Errorf("%d query heads do not share %d key heads evenly", c.Heads, c.KVHeads)
-	case c.HeadDim < 8 || c.HeadDim > 256 || c.HeadDim%8 != 0 || c.Heads*c.HeadDim%32 != 0:
+	case c.HeadDim < 16 || c.HeadDim > 256 || c.HeadDim%16 != 0 || c.Heads*c.HeadDim%32 != 0:
 		return fmt.Errorf("a head width of %d is not supported", c.HeadDim)
 	case c.HeadLayer < 1 || c.HeadLayer > c.Layers:
 		return fmt.Errorf("readings after layer %d of %d", c.HeadLayer, c.Layers)

@@ -1,6 +1,7 @@
 package seq2seq
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"math/rand/v2"
@@ -25,7 +26,14 @@ type Decoder struct {
 	null     *side // the same without persona, made when guidance asks for it
 	header   []int
 	shown    []*Demonstration
-	mixed    bool // it has a persona
+	mixed    bool   // it has a persona
+	parts    []part // whose distributions are mixed, with among them; nil: with speaks alone
+}
+
+// part is one voice of a mixture of next-token distributions.
+type part struct {
+	*side
+	log float64 // log of its weight
 }
 
 // side is what replies attend to besides themselves, and the normed state after the opening.
@@ -45,14 +53,69 @@ func (m *Model) Begin(d *Dialogue, mix []Share, name string, shown ...*Demonstra
 	return dec
 }
 
+// BeginMixed is Begin where every persona is alone with the dialogue and the next token comes of the mixture of what each would
+// say, p = Σ wᵢ·pᵢ, at the price of one reading for each. What needs one state, as the reply head does, takes the heaviest's.
+func (m *Model) BeginMixed(d *Dialogue, mix []Share, name string, shown ...*Demonstration) *Decoder {
+	mix = slices.DeleteFunc(slices.Clone(mix), func(s Share) bool { return s.Weight <= 0 })
+	if len(mix) < 2 {
+		return m.Begin(d, mix, name, shown...)
+	}
+	slices.SortStableFunc(mix, func(a, b Share) int { return cmp.Compare(b.Weight, a.Weight) })
+	var dec *Decoder
+	for i, s := range mix {
+		alone := []Share{{s.Persona, 1}}
+		if i == 0 {
+			dec = m.Begin(d, alone, name, shown...)
+			dec.parts = []part{{&dec.with, math.Log(s.Weight)}}
+			continue
+		}
+		other := dec.open(m.combine(d, alone, shown))
+		dec.parts = append(dec.parts, part{&other, math.Log(s.Weight)})
+	}
+	return dec
+}
+
 // Close gives back the decoder's memories; it must not be used again.
 func (dec *Decoder) Close() {
-	dec.m.give(dec.with.own...)
+	for _, p := range dec.voices() {
+		dec.m.give(p.own...)
+	}
 	if dec.null != nil {
 		dec.m.give(dec.null.own...)
 	}
-	dec.with, dec.null = side{}, nil
+	dec.with, dec.null, dec.parts = side{}, nil, nil
 }
+
+// voices are the sides that speak for the personas.
+func (dec *Decoder) voices() []part {
+	if dec.parts != nil {
+		return dec.parts
+	}
+	return []part{{side: &dec.with}}
+}
+
+// mix turns logits [len(parts)·n, v], part after part, into log Σ wᵢ·pᵢ in the first n rows.
+func mix(logits []float32, parts []part, n, v int) {
+	top, logSum := make([]float32, len(parts)*n), make([]float64, len(parts)*n)
+	kernel.LogSumExp(logits, v, top, logSum)
+	for i := range n {
+		dst := logits[i*v : (i+1)*v]
+		shift := float32(parts[0].log - logSum[i])
+		for j := range dst {
+			dst[j] += shift
+		}
+		for k := 1; k < len(parts); k++ {
+			row := logits[(k*n+i)*v : (k*n+i+1)*v]
+			shift := float32(parts[k].log - logSum[k*n+i])
+			for j, l := range row {
+				dst[j] = float32(logAdd(float64(dst[j]), float64(l+shift)))
+			}
+		}
+	}
+}
+
+// logAdd is log(eᵃ + eᵇ).
+func logAdd(a, b float64) float64 { return max(a, b) + math.Log1p(math.Exp(-math.Abs(a-b))) }
 
 // combine is the Persona Embedding Layer: combined = concat(dialogue memory, M₁ … Mₙ, e, demonstrations), with log wᵢ on the
 // scores of Mᵢ.
@@ -80,6 +143,7 @@ func (m *Model) combine(d *Dialogue, mix []Share, shown []*Demonstration) side {
 	for _, x := range shown {
 		s.segs = append(s.segs, segment(x.mem, m.zero))
 	}
+	s.segs = append(s.segs, m.sink...)
 	return s
 }
 
@@ -111,9 +175,18 @@ func (dec *Decoder) open(s side) side {
 // State is the decoder's first hidden state, normed [Dim]: what the reply head reads.
 func (dec *Decoder) State() []float32 { return dec.with.state }
 
-// Logits are the logits [Vocab] of the reply's first token.
+// Logits are the logits [Vocab] of the reply's first token; of mixed distributions, log-probabilities.
 func (dec *Decoder) Logits() []float32 {
-	return slices.Clone(dec.m.logits(dec.with.state, 1))
+	parts := dec.voices()
+	var states []float32
+	for _, p := range parts {
+		states = append(states, p.state...)
+	}
+	logits := dec.m.logits(states, len(parts))
+	if len(parts) > 1 {
+		mix(logits, parts, 1, dec.m.w.Vocab)
+	}
+	return slices.Clone(logits[:dec.m.w.Vocab])
 }
 
 // Draft is a sampled reply.
@@ -131,7 +204,7 @@ type row struct {
 	sum   float64
 	n     int
 	ended bool
-	own   [2]*memory // with persona, null
+	own   []*memory // one for each voice, and for the null persona
 	rng   *rand.Rand
 }
 
@@ -144,21 +217,21 @@ func (dec *Decoder) Sample(ctx context.Context, set Sampling, strength float64, 
 		s := dec.open(m.combine(dec.dialogue, nil, dec.shown))
 		dec.null = &s
 	}
+	parts := dec.voices()
+	sides := len(parts)
+	if guided {
+		sides++
+	}
 	rows := make([]*row, len(rngs))
 	for i := range rows {
 		rows[i] = &row{rng: rngs[i]}
-		rows[i].own[0] = m.take()
-		if guided {
-			rows[i].own[1] = m.take()
+		for range sides {
+			rows[i].own = append(rows[i].own, m.take())
 		}
 	}
 	defer func() {
 		for _, r := range rows {
-			for _, own := range r.own {
-				if own != nil {
-					m.give(own)
-				}
-			}
+			m.give(r.own...)
 		}
 	}()
 	past := dec.dialogue.tokens
@@ -177,7 +250,7 @@ func (dec *Decoder) Sample(ctx context.Context, set Sampling, strength float64, 
 		}
 		r.ids = append(r.ids, id)
 	}
-	first := slices.Clone(m.logits(dec.with.state, 1))
+	first := dec.Logits()
 	if guided {
 		guide(first, m.logits(dec.null.state, 1), strength)
 	}
@@ -210,9 +283,11 @@ func (dec *Decoder) Sample(ctx context.Context, set Sampling, strength float64, 
 				lanes = append(lanes, lane{n: 1, segs: s.segs, own: r.own[which]})
 			}
 		}
-		add(&dec.with, 0)
+		for k, p := range parts {
+			add(p.side, k)
+		}
 		if guided {
-			add(dec.null, 1)
+			add(dec.null, len(parts))
 		}
 		x := m.pass(ids, lanes, pos, 0, m.w.Layers)
 		n := len(lanes)
@@ -220,9 +295,13 @@ func (dec *Decoder) Sample(ctx context.Context, set Sampling, strength float64, 
 		kernel.RMSNorm(h, x, m.w.Norm, n, m.w.Dim, float32(m.w.Eps))
 		logits := m.logits(h, n)
 		v := m.w.Vocab
+		if len(parts) > 1 {
+			mix(logits[:len(parts)*len(active)*v], parts, len(active), v)
+		}
 		if guided {
+			null := logits[len(parts)*len(active)*v:]
 			for i := range active {
-				guide(logits[i*v:(i+1)*v], logits[(len(active)+i)*v:(len(active)+i+1)*v], strength)
+				guide(logits[i*v:(i+1)*v], null[i*v:(i+1)*v], strength)
 			}
 		}
 		kernel.LogSumExp(logits, v, top[:len(active)], logSum)
@@ -286,9 +365,34 @@ type Likelihood struct {
 
 // Score returns the log-likelihood of each text as the reply, all read in one go.
 func (dec *Decoder) Score(texts []string) []Likelihood {
+	var mixed [][]float64
+	for k, p := range dec.voices() {
+		some := dec.logProbs(p.side, texts)
+		for i, text := range some {
+			for j := range text {
+				text[j] += p.log
+				if k > 0 {
+					text[j] = logAdd(mixed[i][j], text[j])
+				}
+			}
+		}
+		mixed = some
+	}
+	out := make([]Likelihood, len(texts))
+	for i, text := range mixed {
+		out[i].Tokens = len(text)
+		for _, l := range text {
+			out[i].Sum += l
+		}
+	}
+	return out
+}
+
+// logProbs returns the log-probability of each token of each text under a side, and of its end.
+func (dec *Decoder) logProbs(s *side, texts []string) [][]float64 {
 	m := dec.m
-	out := make([]Likelihood, 0, len(texts))
-	first := slices.Clone(m.logits(dec.with.state, 1))
+	out := make([][]float64, 0, len(texts))
+	first := slices.Clone(m.logits(s.state, 1))
 	top, logSum := make([]float32, 1), make([]float64, 1)
 	kernel.LogSumExp(first, m.w.Vocab, top, logSum)
 	const most = 256 // tokens a pass
@@ -307,7 +411,7 @@ func (dec *Decoder) Score(texts []string) []Likelihood {
 			rows = append(rows, t)
 			if len(t) > 0 {
 				ids = append(ids, t...)
-				lanes = append(lanes, lane{n: len(t), segs: dec.with.segs, own: m.take()})
+				lanes = append(lanes, lane{n: len(t), segs: s.segs, own: m.take()})
 				pos = append(pos, dec.at)
 			}
 			next++
@@ -321,17 +425,12 @@ func (dec *Decoder) Score(texts []string) []Likelihood {
 		logp := m.nextLogProbs(h, ids, rows)
 		at := 0
 		for _, t := range rows {
-			l := Likelihood{Tokens: len(t) + 1}
-			if len(t) == 0 {
-				l.Sum = float64(first[m.end]) - logSum[0]
-			} else {
-				l.Sum = float64(first[t[0]]) - logSum[0]
-				for range t {
-					l.Sum += logp[at]
-					at++
-				}
+			begins := m.end
+			if len(t) > 0 {
+				begins = t[0]
 			}
-			out = append(out, l)
+			out = append(out, append([]float64{float64(first[begins]) - logSum[0]}, logp[at:at+len(t)]...))
+			at += len(t)
 		}
 		m.giveOwn(lanes)
 	}

@@ -34,6 +34,16 @@
 // encoder without a persona and right-aligned: its last token stands at DemoMax-1 (DemoMax = Origin - PersonaMax = 56), before where
 // any persona begins. A longer one is not shown. Nothing is added to their scores, and the null persona sees them too.
 //
+// # Other bases
+//
+// A base of the same shape speaks without an adapter. Its turns are marked in ChatML, as above, or as in Llama 3:
+//
+//	turn(role, text) = <|start_header_id|> tok(role) <|end_header_id|> tok("\n\n") tok(text) <|eot_id|>
+//
+// Where it was trained to see a token before all others, that token is read once, alone, at position 0, and every other token
+// attends to it too. There is no e, and the heads are random projections, which nothing should ask. A blend may also be the mixture
+// of the next-token distributions that each persona alone gives, p = Σ wᵢ·pᵢ (BeginMixed).
+//
 // # The virtual token e
 //
 // p̄ = Σ wᵢ·pᵢ (pᵢ ∈ R^256 unit vectors). h = D·p̄ with D [64, 256]. In layer l: K = Ek[l]·h, V = Ev[l]·h, both

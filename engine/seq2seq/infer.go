@@ -105,7 +105,11 @@ func (m *Model) pass(ids []int, lanes []lane, pos []int, from, to int) []float32
 	}
 	r.plan = r.plan[:0]
 	for _, ln := range lanes {
-		r.plan = append(r.plan, kernel.Lane{N: ln.n, Segments: ln.segs, Own: ln.own.kv, Before: ln.own.len - ln.n})
+		segs := ln.segs
+		if segs == nil {
+			segs = m.sink
+		}
+		r.plan = append(r.plan, kernel.Lane{N: ln.n, Segments: segs, Own: ln.own.kv, Before: ln.own.len - ln.n})
 	}
 	r.attn.Plan(r.plan)
 	defer r.attn.Done()

@@ -5,9 +5,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -69,13 +71,15 @@ func Load(src Source) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"<|im_start|>", "<|im_end|>"} {
-		if _, ok := tok.Special(name); !ok {
-			return nil, fmt.Errorf("the model has no token %s, so it was not tuned for talks; choose another with --model", name)
-		}
+	if _, ok := marksOf(tok); !ok {
+		return nil, fmt.Errorf("model %s: has no tokens that mark turns, neither ChatML's <|im_start|> and <|im_end|> nor Llama 3's <|start_header_id|> and <|eot_id|>; choose one that was tuned for talks, such as SmolLM2-1.7B-Instruct", file.Name())
 	}
 	if tok.Len() > c.Vocab {
-		return nil, fmt.Errorf("the model has %d tokens but %d embeddings; fetch the file again", tok.Len(), c.Vocab)
+		return nil, fmt.Errorf("model %s: has %d tokens but %d embeddings; fetch the file again", file.Name(), tok.Len(), c.Vocab)
+	}
+	first, err := firstToken(file, tok)
+	if err != nil {
+		return nil, err
 	}
 	hash := sum([]byte(packing + baseHash + sum(src.Adapter)))[:16]
 	hasE := ad != nil && ad.file.Has("e.d")
@@ -90,9 +94,60 @@ func Load(src Source) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := newModel(bind(c, shape.Tied, hasE, buf), tok, hash)
+	w := bind(c, shape.Tied, hasE, buf)
+	if w.Slow, err = slow(file, shape); err != nil {
+		return nil, err
+	}
+	m := newModel(w, tok, first, hash)
 	m.settle = keeping.Wait
 	return m, nil
+}
+
+// firstToken is the token that a base was trained to see before any other, or −1: it wants none, or the one that opens a turn.
+func firstToken(file *gguf.File, tok *token.Tokenizer) (int, error) {
+	pre, _ := file.Text("tokenizer.ggml.pre")
+	wanted, err := file.Bool("tokenizer.ggml.add_bos_token")
+	if err != nil {
+		wanted = pre == "llama-bpe" // which did not say so until 2024
+	}
+	if !wanted || !file.Has("tokenizer.ggml.bos_token_id") {
+		return -1, nil
+	}
+	id, err := file.Uint("tokenizer.ggml.bos_token_id")
+	if err != nil {
+		return 0, err
+	}
+	if id >= uint64(tok.Len()) {
+		return 0, fmt.Errorf("model %s: its first token is %d of %d; fetch the file again", file.Name(), id, tok.Len())
+	}
+	if m, _ := marksOf(tok); int(id) == m.start {
+		return -1, nil
+	}
+	return int(id), nil
+}
+
+// slow is how many times slower each rotary pair turns than RopeTheta says; nil: none does.
+func slow(file *gguf.File, shape gguf.Llama) ([]float32, error) {
+	if shape.RopeScale == 1 && !shape.RopeFactors {
+		return nil, nil
+	}
+	out := slices.Repeat([]float32{1}, shape.HeadDim/2)
+	if shape.RopeFactors {
+		t, err := file.Tensor("rope_freqs.weight")
+		if err != nil {
+			return nil, err
+		}
+		if err := t.Dequantize(out); err != nil {
+			return nil, err
+		}
+	}
+	for i := range out {
+		out[i] *= float32(shape.RopeScale)
+		if !(out[i] > 0 && out[i] < math.MaxFloat32) {
+			return nil, fmt.Errorf("model %s: a rotary factor is %v; fetch the file again", file.Name(), out[i])
+		}
+	}
+	return out, nil
 }
 
 func sum(b []byte) string {

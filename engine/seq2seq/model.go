@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unsafe"
 
+	"github.com/personaweave/personaweave/engine/kernel"
 	"github.com/personaweave/personaweave/engine/token"
 )
 
@@ -17,27 +18,30 @@ type Model struct {
 
 	settle func() // waits for the cache of packed weights
 
-	start, end int   // <|im_start|>, <|im_end|>
-	newline    []int // tok("\n")
-	banned     []bool
-	cos, sin   []float32 // [MaxPos, HeadDim/2]
-	zero       []float32 // a bias of 0 in every layer
+	marks
+	newline  []int // tok("\n")
+	banned   []bool
+	cos, sin []float32        // [MaxPos, HeadDim/2]
+	zero     []float32        // a bias of 0 in every layer
+	sink     []kernel.Segment // what every token attends to besides: the base's first token, where it wants one
 
 	run     runState
 	sampler sampler
 }
 
-// newModel prepares weights for use. hash names them.
-func newModel(w *Weights, tok *token.Tokenizer, hash string) *Model {
+// newModel prepares weights for use. hash names them; first is the token that the base wants before all others, or −1.
+func newModel(w *Weights, tok *token.Tokenizer, first int, hash string) *Model {
 	m := &Model{w: w, tok: tok, hash: hash, zero: make([]float32, w.Layers)}
-	m.start, _ = tok.Special("<|im_start|>")
-	m.end, _ = tok.Special("<|im_end|>")
+	m.marks, _ = marksOf(tok)
 	m.newline = tok.Encode("\n")
 	half := w.HeadDim / 2
 	m.cos, m.sin = make([]float32, MaxPos*half), make([]float32, MaxPos*half)
 	for p := range MaxPos {
 		for i := range half {
 			a := float64(p) * math.Pow(w.Theta, -float64(2*i)/float64(w.HeadDim))
+			if w.Slow != nil {
+				a /= float64(w.Slow[i])
+			}
 			m.cos[p*half+i], m.sin[p*half+i] = float32(math.Cos(a)), float32(math.Sin(a))
 		}
 	}
@@ -56,6 +60,11 @@ func newModel(w *Weights, tok *token.Tokenizer, hash string) *Model {
 			m.sampler.breakers[id] = true
 		}
 	}
+	if first >= 0 {
+		mem := m.take()
+		m.pass([]int{first}, []lane{{n: 1, own: mem}}, []int{0}, 0, w.Layers)
+		m.sink = []kernel.Segment{segment(mem, m.zero)}
+	}
 	return m
 }
 
@@ -64,6 +73,12 @@ func (m *Model) Settle() { m.settle() }
 
 // Hash names the weights: base, adapter and packing.
 func (m *Model) Hash() string { return m.hash }
+
+// Bytes is the size of the weights in memory.
+func (m *Model) Bytes() int {
+	_, size := layout(m.w.Config, m.w.Out == m.w.Embed, m.w.E != nil)
+	return size
+}
 
 // Config is the model's shape.
 func (m *Model) Config() Config { return m.w.Config }

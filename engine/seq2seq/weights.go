@@ -9,6 +9,7 @@ type Weights struct {
 	Out   *kernel.Matrix // [Vocab, Dim]; Embed where the base ties them
 	Stack []Layer
 	Norm  []float32 // [Dim]
+	Slow  []float32 // [HeadDim/2]: a rotary pair turns this many times slower than Theta says; nil: none does
 	E     *Virtual  // nil: the adapter has none
 	Heads Heads
 }

@@ -1,5 +1,6 @@
 // Package token turns text into tokens and back: byte-level byte-pair encoding (Sennrich et al. 2016; Radford et al. 2019) with
-// the pre-tokeniser that GGUF calls "smollm": every digit alone, then GPT-2's words. It knows text and ids, nothing of models.
+// the pre-tokenisers that GGUF calls "smollm" (every digit alone, then GPT-2's words) and "llama-bpe" (Llama 3's words). It knows
+// text and ids, nothing of models.
 package token
 
 import (
@@ -22,6 +23,8 @@ type Tokenizer struct {
 	lacking  []byte   // those bytes; the i-th is written escape, letters[i]
 	pairs    map[pair]merge
 	mergeSeq []pair
+	word     func(string) int // the length of a text's first word
+	whole    bool             // a word that is a token is that token, whatever the merges make of it
 
 	mu    sync.RWMutex
 	cache map[string][]int
@@ -38,10 +41,15 @@ func FromGGUF(f *gguf.File) (*Tokenizer, error) {
 	if kind, err := f.Text("tokenizer.ggml.model"); err != nil {
 		return nil, err
 	} else if kind != "gpt2" {
-		return nil, fmt.Errorf("model %s: its tokenizer is of the kind %q, not byte-level BPE; choose another model", f.Name(), kind)
+		return nil, fmt.Errorf("model %s: its tokenizer is of the kind %q, not byte-level BPE; choose another model, such as SmolLM2 or Llama 3", f.Name(), kind)
 	}
-	if pre, err := f.Text("tokenizer.ggml.pre"); err == nil && pre != "smollm" {
-		return nil, fmt.Errorf("model %s: its text is split by the rules %q, not smollm; choose another model", f.Name(), pre)
+	pre, err := f.Text("tokenizer.ggml.pre")
+	if err != nil {
+		pre = "smollm"
+	}
+	llama3 := pre == "llama-bpe" || pre == "llama3" || pre == "llama-v3"
+	if pre != "smollm" && !llama3 {
+		return nil, fmt.Errorf("model %s: its text is split by the rules %q, not smollm or llama-bpe; choose another model, such as SmolLM2 or Llama 3", f.Name(), pre)
 	}
 	words, err := f.Strings("tokenizer.ggml.tokens")
 	if err != nil {
@@ -67,13 +75,16 @@ func FromGGUF(f *gguf.File) (*Tokenizer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w; fetch the file again", f.Name(), err)
 	}
+	if llama3 {
+		t.word, t.whole = wordLlama3, true
+	}
 	return t, nil
 }
 
 // build makes a tokenizer of tokens and merges written in GPT-2's printable alphabet.
 func build(words, merges []string, special []bool) (*Tokenizer, error) {
 	t := &Tokenizer{bytes: make([]string, len(words)), ids: make(map[string]int, len(words)), special: map[string]int{}, isSpec: special,
-		pairs: make(map[pair]merge, len(merges)), cache: map[string][]int{}, escape: -1}
+		pairs: make(map[pair]merge, len(merges)), cache: map[string][]int{}, escape: -1, word: word}
 	for i, w := range words {
 		if special[i] {
 			t.bytes[i] = w
@@ -158,7 +169,7 @@ func (t *Tokenizer) Encode(text string) []int { return t.AppendEncode(nil, text)
 // AppendEncode appends the tokens of text to dst.
 func (t *Tokenizer) AppendEncode(dst []int, text string) []int {
 	for text != "" {
-		n := word(text)
+		n := t.word(text)
 		dst = t.encodeWord(dst, text[:n])
 		text = text[n:]
 	}
@@ -166,7 +177,7 @@ func (t *Tokenizer) AppendEncode(dst []int, text string) []int {
 }
 
 func (t *Tokenizer) encodeWord(dst []int, w string) []int {
-	if id, ok := t.ids[w]; ok && len(w) == 1 {
+	if id, ok := t.ids[w]; ok && (len(w) == 1 || t.whole) {
 		return append(dst, id)
 	}
 	if len(w) <= cacheWordLen {

@@ -86,3 +86,52 @@ func word(s string) int {
 	}
 	return at
 }
+
+// wordLlama3 is word by the rules of Llama 3 ("llama-bpe"), contractions in capitals too:
+//
+//	(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
+func wordLlama3(s string) int {
+	if s[0] == '\'' {
+		for _, c := range [...]string{"'s", "'t", "'re", "'ve", "'m", "'ll", "'d"} {
+			if len(s) >= len(c) && strings.EqualFold(s[:len(c)], c) {
+				return len(c)
+			}
+		}
+	}
+	// run is where characters of a kind end that begin at i, at most so many.
+	run := func(i int, of kind, most int) int {
+		for ; i < len(s) && most > 0; most-- {
+			k, n := kindOf(s[i:])
+			if k != of {
+				break
+			}
+			i += n
+		}
+		return i
+	}
+	k, n := kindOf(s)
+	first := 0 // where the letters or symbols begin
+	switch {
+	case k == number:
+		return run(0, number, 3)
+	case k == letters:
+		return run(0, letters, len(s))
+	case s[0] != '\r' && s[0] != '\n' && run(n, letters, 1) > n:
+		return run(n, letters, len(s))
+	case s[0] == ' ' && run(1, symbol, 1) > 1:
+		first = 1
+		fallthrough
+	case k == symbol:
+		end := run(first, symbol, len(s))
+		return end + len(s[end:]) - len(strings.TrimLeft(s[end:], "\r\n"))
+	}
+	end := run(0, space, len(s))
+	if i := strings.LastIndexAny(s[:end], "\r\n"); i >= 0 {
+		return i + 1
+	}
+	_, last := utf8.DecodeLastRuneInString(s[:end])
+	if end == len(s) || end == last {
+		return end
+	}
+	return end - last
+}

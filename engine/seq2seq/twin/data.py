@@ -427,4 +427,4 @@ if __name__ == "__main__":
 
     ap = argparse.ArgumentParser(description="Prints what goes into training, as `weave train data --json` does.")
     ap.add_argument("--chat", help="the public persona chat")
-    print(json.dumps(count(os.path.dirname(os.path.abspath(__file__)) + "/../../../stories", ap.parse_args().chat), indent=2))
+    print(json.dumps(dict(sources=count(os.path.dirname(os.path.abspath(__file__)) + "/../../../stories", ap.parse_args().chat)), indent=2))

@@ -45,16 +45,17 @@ def descriptions(m, descs):
     return torch.cat(out)
 
 
-def features(m, enc, records, tokens, seed):
-    """What the heads see, for the replies of records up to a number of tokens: the decoder's state, the replies' and the lines'
-    readings, the descriptions' readings, and for each reply its blend over the descriptions."""
+def features(m, enc, records, tokens, seed, near=None):
+    """What the heads see, for the replies of records up to a number of tokens: the decoder's state (half of the time with
+    demonstrations, where there are any), the replies' and the lines' readings, the descriptions' readings, and for each reply its blend
+    over the descriptions."""
     rng, rows, total = random.Random(seed), [], 0
     records = list(records)
     rng.shuffle(records)
     for r in records:
         if total > tokens:
             break
-        x = data.row(r, enc, rng)
+        x = data.row(r, enc, rng, near=near if rng.random() < 0.5 else None)
         if x[1]:
             rows.append((len(r["descs"]), x))
             total += len(x[0]["id"])
@@ -89,6 +90,13 @@ def features(m, enc, records, tokens, seed):
         same.setdefault(t, i)
     return dict(states=torch.stack(states), said=readings(m, said), asked=readings(m, asked), descs=descriptions(m, descs), blends=blends,
                 same=torch.tensor([same[t] for t in texts]))
+
+
+def join(f, g):
+    """The features of both."""
+    n, k = len(f["said"]), len(f["descs"])
+    out = {key: torch.cat((f[key], g[key])) for key in ("states", "said", "asked", "descs")}
+    return dict(out, blends=f["blends"] + [{d + k: w for d, w in b.items()} for b in g["blends"]], same=torch.cat((f["same"], g["same"] + n)))
 
 
 def contrast(a, b, scale, same):
@@ -132,9 +140,12 @@ def top1(m, f, among=20, seed=3):
     return dict(hits1_20=sum(hits) / len(hits), persona_top1_10=sum(voices) / max(1, len(voices)), replies=n)
 
 
-def train(m, enc, records, heldout, args, steps=1500, batch=512):
+def train(m, enc, records, heldout, chat, near, args, steps=2000, batch=512):
+    """chat: public records to train on and held-out ones, read for half as many tokens."""
     t = time.time()
-    f, held = features(m, enc, records, args.tokens, 1), features(m, enc, heldout, args.tokens / 8, 2)
+    f, held = features(m, enc, records, args.tokens, 1, near), features(m, enc, heldout, args.tokens / 8, 2)
+    if chat[0]:
+        f, apart = join(f, features(m, enc, chat[0], args.tokens / 2, 3)), features(m, enc, chat[1], args.tokens / 12, 4)
     print(json.dumps(dict(replies=len(f["said"]), descriptions=len(f["descs"]), seconds=round(time.time() - t))), flush=True)
     params = [p.requires_grad_() for p in [*m.heads.parameters(), *m.scales.parameters()]]
     opt = torch.optim.AdamW([dict(params=[*m.heads.parameters()], weight_decay=0.05), dict(params=[*m.scales.parameters()], weight_decay=0, lr=0.1)], lr=2e-3)
@@ -145,6 +156,9 @@ def train(m, enc, records, heldout, args, steps=1500, batch=512):
                 now = top1(m, held)
                 loss = {k: round(v.item(), 3) for k, v in losses(m, held, torch.arange(min(batch, len(held["said"])))).items()}
             score = now["hits1_20"] + now["persona_top1_10"]
+            if chat[0]:
+                now["chat"] = top1(m, apart)
+                score += now["chat"]["hits1_20"]
             if score > best:
                 best, kept = score, {k: v.detach().clone() for k, v in m.state_dict().items() if k.startswith(("heads.", "scales."))}
             print(json.dumps(dict(step=step, heldout=now, loss=loss, scales={k: round(v.item(), 1) for k, v in m.scales.items()})), flush=True)

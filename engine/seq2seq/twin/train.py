@@ -47,6 +47,12 @@ def resident():
     return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e9
 
 
+def written(chat=None):
+    """What is trained on; chat: the public persona chat."""
+    both = [[*data.dialogues(STORIES, held), *(data.withheld if held else data.cast)(STORIES), *(data.chat(STORIES, chat, held) if chat else [])] for held in (False, True)]
+    return data.pick(*both)[0]
+
+
 class Heldout:
     """Mean loss per token on dialogues of held-out characters, with persona and without."""
 
@@ -87,7 +93,7 @@ def tune(m, enc, args, params, virtual):
         m.load_state_dict(kept["model"], strict=False)
         opt.load_state_dict(kept["opt"])
         st = kept["state"]
-    records = [*data.dialogues(STORIES, False), *data.cast(STORIES)] + (list(data.chat(STORIES, args.chat, False)) if args.chat else [])
+    records = written(args.chat)
     shown = near.Near(records, args.out)
     held, log, began = Heldout(enc, virtual), open(f"{args.out}/{args.stage}.jsonl", "a"), time.time()
 
@@ -173,7 +179,9 @@ def main():
         tune(m, enc, args, [p.requires_grad_() for p in m.trained()], False)
     elif args.stage == "heads":
         resume("tune")
-        heads.train(m, enc, [*data.dialogues(STORIES, False), *data.cast(STORIES)], list(data.dialogues(STORIES, True)), args)
+        records = written()
+        chat = [list(data.chat(STORIES, args.chat, held)) if args.chat else [] for held in (False, True)]
+        heads.train(m, enc, records, list(data.dialogues(STORIES, True)), chat, near.Near(records, args.out), args)
         save(f"{args.out}/heads.pt", model={k: v for k, v in m.state_dict().items() if k.startswith(("b.", "heads.", "scales.")) and not k.endswith((".w", ".n1", ".n2"))})
     elif args.stage == "virtual":
         resume("heads")
