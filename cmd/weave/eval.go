@@ -120,7 +120,7 @@ func (a *app) evalCmd() *cobra.Command {
 	c.Flags().IntVar(&o.Generate, "generate", 0, "make so many replies anew; 0: 60")
 	c.Flags().BoolVar(&baselines, "baselines", false, "measure the rivals too")
 	c.Flags().StringSliceVar(&train, "train", nil, "dialogue files that the rivals learn from")
-	c.AddCommand(a.evalCastCmd())
+	c.AddCommand(a.evalCastCmd(), a.evalReadingCmd())
 	return c
 }
 

@@ -3,7 +3,6 @@ package eval
 import (
 	"fmt"
 	"io"
-	"math"
 	"slices"
 )
 
@@ -32,7 +31,7 @@ type Reading struct {
 	Topic       *Value  `json:"topic"`
 	Voice       *Value  `json:"voice"`
 	Contradicts *Value  `json:"contradicts"`
-	Kappa       float64 `json:"kappa"`
+	Kappa       *float64 `json:"kappa,omitempty"` // nil without two readers
 }
 
 // ReadingOf sums marks up by source, in order of name. Every reply needs at least one mark.
@@ -78,8 +77,8 @@ func (m Mark) topic() bool       { return m.Topic }
 func (m Mark) voice() bool       { return m.Voice }
 func (m Mark) contradicts() bool { return m.Contradicts }
 
-// kappa is Cohen's κ (1960) of the first two readers, over the four questions together; NaN without two.
-func kappa(some []Read) float64 {
+// kappa is Cohen's κ (1960) of the first two readers, over the four questions together; nil without two.
+func kappa(some []Read) *float64 {
 	var table [2][2]float64
 	n := 0.0
 	for _, r := range some {
@@ -99,15 +98,16 @@ func kappa(some []Read) float64 {
 		}
 	}
 	if n == 0 {
-		return math.NaN()
+		return nil
 	}
 	same := (table[0][0] + table[1][1]) / n
 	first, second := (table[1][0]+table[1][1])/n, (table[0][1]+table[1][1])/n
 	chance := first*second + (1-first)*(1-second)
-	if chance == 1 {
-		return 1
+	k := 1.0
+	if chance < 1 {
+		k = (same - chance) / (1 - chance)
 	}
-	return (same - chance) / (1 - chance)
+	return &k
 }
 
 // WriteReading prints readings as a table.
@@ -117,7 +117,11 @@ func WriteReading(w io.Writer, all []Reading) error {
 	}
 	for _, r := range all {
 		cell := func(v *Value) string { return fmt.Sprintf("%.2f (%.2f–%.2f)", v.Value, v.Low, v.High) }
-		if _, err := fmt.Fprintf(w, "%-10s %8d  %-18s %-18s %-18s %-18s %.2f\n", r.Source, r.Fluent.N, cell(r.Fluent), cell(r.Topic), cell(r.Voice), cell(r.Contradicts), r.Kappa); err != nil {
+		k := "–"
+		if r.Kappa != nil {
+			k = fmt.Sprintf("%.2f", *r.Kappa)
+		}
+		if _, err := fmt.Fprintf(w, "%-10s %8d  %-18s %-18s %-18s %-18s %s\n", r.Source, r.Fluent.N, cell(r.Fluent), cell(r.Topic), cell(r.Voice), cell(r.Contradicts), k); err != nil {
 			return err
 		}
 	}
