@@ -19,13 +19,13 @@ import (
 
 // modelHelp says what another model is good for, and what it needs.
 const modelHelp = `A model of your own speaks in place of the shipped one with --model FILE.gguf, or always after weave model use FILE.gguf. It is
-used as it is, untuned, and the screen says so: it reads a character's description as the system turn, and a blend mixes what it
-would say under each. The shipped model stays beside it to understand you, to find example lines and to judge replies.
+used as it is, untuned, and the screen says so: it reads a character's description as the system turn, and all those of a blend, each
+by its weight. The shipped model stays beside it to understand you, to find example lines and to judge replies.
 
 It must be a GGUF of the architecture llama, stored as F32, F16, BF16, Q8_0, Q6_K, Q5_*, Q4_0, Q4_1 or Q4_K, with a byte-level
 BPE tokenizer (SmolLM, Llama 3) whose turns are marked in ChatML or as in Llama 3. weave model check FILE tells.
 
-Memory: about 1.2 GB for every billion parameters, as much again on disk in the cache, and 0.3 GB for the shipped model.`
+Memory: about 1.1 GB for every billion parameters beside the 0.5 GB that weave takes without it, and as much on disk, in the cache.`
 
 // chosenModel is the GGUF to play with instead of the shipped one, or empty: --model, else what `model use` chose.
 func (a *app) chosenModel() string {

@@ -26,11 +26,11 @@ type Read struct {
 // Reading is what readers made of the replies of one source: shares of marks, with intervals over replies (bootstrap), and how far
 // two readers agree beyond chance (Cohen's κ over the four marks together).
 type Reading struct {
-	Source      string  `json:"source"`
-	Fluent      *Value  `json:"fluent"`
-	Topic       *Value  `json:"topic"`
-	Voice       *Value  `json:"voice"`
-	Contradicts *Value  `json:"contradicts"`
+	Source      string   `json:"source"`
+	Fluent      *Value   `json:"fluent"`
+	Topic       *Value   `json:"topic"`
+	Voice       *Value   `json:"voice"`
+	Contradicts *Value   `json:"contradicts"`
 	Kappa       *float64 `json:"kappa,omitempty"` // nil without two readers
 }
 

@@ -153,8 +153,8 @@ func (x *Index) Retrieve(ctx context.Context, q engine.Query, m int) ([]engine.F
 // shownWords is the most words of an exchange's line, and of its answer, that is shown to the decoder.
 const shownWords = 30
 
-// Demonstrate returns up to m exchanges near the query in topic and manner, one per text, from all that is written but other scenes'
-// lines and lines already said.
+// Demonstrate returns up to m exchanges near the query in topic and manner, one per text: lines of the query's personas, and of others
+// those free of names and facts, for a small decoder says what it is shown. Other scenes' lines and lines already said are left out.
 func (x *Index) Demonstrate(ctx context.Context, q engine.Query, m int) ([]engine.Exchange, error) {
 	if err := ctx.Err(); err != nil || m <= 0 || q.Text == "" {
 		return nil, err
@@ -170,6 +170,9 @@ func (x *Index) Demonstrate(ctx context.Context, q engine.Query, m int) ([]engin
 		e := &x.examples[i]
 		s := byLine*at(line, i) + byWords*cosine(words, x.words[i]) + byManner*at(voice, i)
 		if len(best) == m && s <= best[m-1].s || e.Place != "" && e.Place != q.Place || e.You == "" {
+			continue
+		}
+		if _, own := q.Personas[e.Persona]; !own && !e.Borrow {
 			continue
 		}
 		if n := len(strings.Fields(e.Says)); n < 3 || n > shownWords || len(strings.Fields(e.You)) > shownWords || q.Used[engine.Fold(e.Says)] {

@@ -21,7 +21,9 @@ const (
 // what is new. It is safe for concurrent use; calls are serialised.
 type Mind struct {
 	Sampling seq2seq.Sampling
-	Mixed    bool // blends mix next-token distributions instead of attending to all descriptions; set before the first use
+	// Mixed has blends mix next-token distributions instead of attending to all descriptions. An untuned base is steered as well by
+	// either (BenchmarkSteering), and this one takes as many times longer as there are personas. Set it before the first use.
+	Mixed bool
 
 	mu       sync.Mutex
 	model    *seq2seq.Model

@@ -384,7 +384,10 @@ func TestIndex(t *testing.T) {
 	if got := show(engine.Query{Text: "who are you", Line: vec(1), Voice: vec(104)}, 2); !slices.Equal(got, []string{"I keep the room."}) {
 		t.Errorf("shown %q, want no line of a word and none of a scene", got)
 	}
-	if got := show(engine.Query{Text: "where are we", Line: vec(3), Voice: vec(104), Place: "story/boat"}, 1); !slices.Equal(got, []string{"In the dry end."}) {
+	if got := show(engine.Query{Text: "where are we", Line: vec(3), Voice: vec(104), Place: "story/boat"}, 1); !slices.Equal(got, []string{"I keep the room."}) {
+		t.Errorf("shown to another %q, want no line with facts in it", got)
+	}
+	if got := show(engine.Query{Text: "where are we", Line: vec(3), Voice: vec(104), Place: "story/boat", Personas: wren}, 1); !slices.Equal(got, []string{"In the dry end."}) {
 		t.Errorf("shown in the boat %q", got)
 	}
 	if got := show(engine.Query{Text: "who are you", Line: vec(1), Used: map[string]bool{engine.Fold("I keep the room."): true}}, 2); len(got) != 0 {

@@ -193,7 +193,7 @@ def tiny(to):
 def smol(to, adapter=train.HERE + "/../../weights/shipped/adapter.safetensors"):
     m = model.apply(model.load(train.BASE, torch.float32), adapter) if os.path.exists(adapter) else model.load(train.BASE, torch.float32)
     enc, rng, cases, n = data.Encoder(model.tokenizer(train.BASE)), random.Random(9), [], 0
-    records = [r for r in data.dialogues(train.STORIES, True) if len(r["blocks"][0][1]) >= 4]
+    records = [r for r in data.dialogues(train.STORIES, True) if sum(t[0] == "b" for t in r["blocks"][0][1]) >= 2]
     rng.shuffle(records)
     with torch.no_grad():
         for r in records:

@@ -92,10 +92,38 @@ def features(m, enc, records, tokens, seed, near=None):
                 same=torch.tensor([same[t] for t in texts]))
 
 
+def alone(m, enc, records, most, seed):
+    """What needs no decoder, and so is cheap: the readings of replies and of the lines before them, of up to `most` replies, with
+    their descriptions and blends. No states."""
+    rng, some, known, descs, blends, same = random.Random(seed), [], {}, [], [], {}
+    for r in records:
+        for _, turns in r["blocks"]:
+            line = ""
+            for who, text, blend in turns:
+                if who == "a":
+                    line = text
+                elif blend is not None and line:
+                    some.append((r, line, text, blend))
+    for r, _, text, blend in (some := rng.sample(some, min(most, len(some)))):
+        blends.append({})
+        for j, w in blend.items():
+            d = tuple(enc.persona(rng.choice(r["descs"][j])))
+            if d not in known:
+                known[d] = len(descs)
+                descs.append(list(d))
+            if w > 0:
+                blends[-1][known[d]] = w
+    same = {}
+    for i, x in enumerate(some):
+        same.setdefault(x[2], i)
+    return dict(said=readings(m, [enc.turn("assistant", x[2])[:256] for x in some]), asked=readings(m, [enc.turn("user", x[1])[:256] for x in some]),
+                descs=descriptions(m, descs), blends=blends, same=torch.tensor([same[x[2]] for x in some]))
+
+
 def join(f, g):
     """The features of both."""
     n, k = len(f["said"]), len(f["descs"])
-    out = {key: torch.cat((f[key], g[key])) for key in ("states", "said", "asked", "descs")}
+    out = {key: torch.cat((f[key], g[key])) for key in ("states", "said", "asked", "descs") if key in f}
     return dict(out, blends=f["blends"] + [{d + k: w for d, w in b.items()} for b in g["blends"]], same=torch.cat((f["same"], g["same"] + n)))
 
 
@@ -109,9 +137,10 @@ def contrast(a, b, scale, same):
 
 def losses(m, f, idx, drop=0.0):
     z = lambda x: F.dropout(x, drop)
-    response = m.head("response", z(f["said"][idx]))
-    out = dict(reply=contrast(m.head("reply", z(f["states"][idx])), response, m.scales["reply"], f["same"][idx]),
-               line=contrast(m.head("line", z(f["asked"][idx])), response, m.scales["line"], f["same"][idx]))
+    response, out = m.head("response", z(f["said"][idx])), {}
+    if "states" in f:
+        out["reply"] = contrast(m.head("reply", z(f["states"][idx])), response, m.scales["reply"], f["same"][idx])
+    out.update(line=contrast(m.head("line", z(f["asked"][idx])), response, m.scales["line"], f["same"][idx]))
     used = sorted({d for i in idx.tolist() for d in f["blends"][i]})
     where, target = {d: k for k, d in enumerate(used)}, torch.zeros(len(idx), len(used))
     for k, i in enumerate(idx.tolist()):
@@ -146,24 +175,27 @@ def train(m, enc, records, heldout, chat, near, args, steps=2000, batch=512):
     f, held = features(m, enc, records, args.tokens, 1, near), features(m, enc, heldout, args.tokens / 8, 2)
     if chat[0]:
         f, apart = join(f, features(m, enc, chat[0], args.tokens / 2, 3)), features(m, enc, chat[1], args.tokens / 12, 4)
-    print(json.dumps(dict(replies=len(f["said"]), descriptions=len(f["descs"]), seconds=round(time.time() - t))), flush=True)
+    more = alone(m, enc, records, args.replies, 5)
+    print(json.dumps(dict(states=len(f["said"]), replies=len(more["said"]), descriptions=len(more["descs"]), seconds=round(time.time() - t))), flush=True)
     params = [p.requires_grad_() for p in [*m.heads.parameters(), *m.scales.parameters()]]
     opt = torch.optim.AdamW([dict(params=[*m.heads.parameters()], weight_decay=0.05), dict(params=[*m.scales.parameters()], weight_decay=0, lr=0.1)], lr=2e-3)
-    best, kept, g = -1.0, None, torch.Generator().manual_seed(1)
+    best, kept, g = {}, {}, torch.Generator().manual_seed(1)
     for step in range(steps + 1):
         if step % 100 == 0:
             with torch.no_grad():
                 now = top1(m, held)
                 loss = {k: round(v.item(), 3) for k, v in losses(m, held, torch.arange(min(batch, len(held["said"])))).items()}
-            score = now["hits1_20"] + now["persona_top1_10"]
+            score = dict(reply=now["hits1_20"], voice=now["persona_top1_10"])
             if chat[0]:
                 now["chat"] = top1(m, apart)
-                score += now["chat"]["hits1_20"]
-            if score > best:
-                best, kept = score, {k: v.detach().clone() for k, v in m.state_dict().items() if k.startswith(("heads.", "scales."))}
+                score["reply"] += now["chat"]["hits1_20"]
+            for group, names in (("reply", ("reply", "response", "line")), ("voice", ("voice", "persona"))):  # each as it was at its best
+                if score[group] > best.get(group, -1):
+                    best[group] = score[group]
+                    kept.update({k: v.detach().clone() for k, v in m.state_dict().items() if k.startswith(("heads.", "scales.")) and k.rsplit(".", 1)[1] in names})
             print(json.dumps(dict(step=step, heldout=now, loss=loss, scales={k: round(v.item(), 1) for k, v in m.scales.items()})), flush=True)
-        idx = torch.randperm(len(f["said"]), generator=g)[:batch]
-        total = sum(losses(m, f, idx, 0.1).values())
+        draw = lambda x: torch.randperm(len(x["said"]), generator=g)[:batch]
+        total = losses(m, f, draw(f), 0.2)["reply"] + sum(losses(m, more, draw(more), 0.2).values())
         total.backward()
         torch.nn.utils.clip_grad_norm_(params, 1.0)
         opt.param_groups[0]["lr"] = 2e-3 * (1 - step / (steps + 1))

@@ -153,6 +153,7 @@ def main():
     ap.add_argument("--chat", help="the public persona chat (synthetic-persona-chat.jsonl.gz), a share of the training text")
     ap.add_argument("--minutes", type=float, default=80)
     ap.add_argument("--tokens", type=float, default=250_000, help="heads: how much text to read for features")
+    ap.add_argument("--replies", type=int, default=12_000, help="heads: how many replies to read alone")
     ap.add_argument("--memory", type=float, default=12, help="gigabytes after which a run starts anew from its checkpoint")
     ap.add_argument("--batch", type=int, default=5120, help="tokens of an optimiser's step")
     ap.add_argument("--share", type=float, default=0.08, help="of the public persona chat, of all text")
