@@ -155,7 +155,7 @@ func readTalks(folder fs.FS) ([]talk, error) {
 	lists, errs := make([][]talk, len(names)), make([]error, len(names))
 	var wait sync.WaitGroup
 	for i, name := range names {
-		wait.Go(func() { lists[i], errs[i] = readTalk(folder, name) })
+		wait.Go(func() { lists[i], errs[i] = readTalk[talk](folder, name) })
 	}
 	wait.Wait()
 	for _, err := range errs {
@@ -176,7 +176,8 @@ func readTalks(folder fs.FS) ([]talk, error) {
 	return out, nil
 }
 
-func readTalk(folder fs.FS, name string) ([]talk, error) {
+// readTalk reads a dialogue file, a record a line.
+func readTalk[T any](folder fs.FS, name string) ([]T, error) {
 	f, err := folder.Open(name)
 	if err != nil {
 		return nil, damaged(name, 0, err)
@@ -187,13 +188,13 @@ func readTalk(folder fs.FS, name string) ([]talk, error) {
 		return nil, damaged(name, 0, err)
 	}
 	defer z.Close()
-	var out []talk
+	var out []T
 	sc := bufio.NewScanner(z)
 	sc.Buffer(make([]byte, 64<<10), 4<<20)
 	line := 0
 	for sc.Scan() {
 		line++
-		var t talk
+		var t T
 		if err := json.Unmarshal(sc.Bytes(), &t); err != nil {
 			return nil, damaged(name, line, err)
 		}

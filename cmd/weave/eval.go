@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -104,12 +105,7 @@ func (a *app) evalCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				e := json.NewEncoder(a.out)
-				e.SetIndent("", "  ")
-				return e.Encode(r)
-			}
-			return r.Text(a.out)
+			return a.tell(r, asJSON)
 		}}
 	c.Flags().StringSliceVar(&files, "data", nil, "dialogue files")
 	c.Flags().StringVar(&split, "split", "", "measure only on what this split holds out of training")
@@ -183,4 +179,14 @@ func part(all []corpus.Record, in func(*corpus.Record) bool) (yes, no []corpus.R
 		}
 	}
 	return yes, no
+}
+
+// tell prints a report, for people or as JSON.
+func (a *app) tell(report interface{ Text(io.Writer) error }, asJSON bool) error {
+	if !asJSON {
+		return report.Text(a.out)
+	}
+	e := json.NewEncoder(a.out)
+	e.SetIndent("", "  ")
+	return e.Encode(report)
 }

@@ -98,12 +98,7 @@ func (a *app) evalCastCmd() *cobra.Command {
 					return err
 				}
 			}
-			if asJSON {
-				e := json.NewEncoder(a.out)
-				e.SetIndent("", "  ")
-				return e.Encode(r)
-			}
-			return r.Text(a.out)
+			return a.tell(r, asJSON)
 		}}
 	c.Flags().Uint64Var(&o.Seed, "seed", 1, "seed of chance")
 	c.Flags().IntVar(&o.Replies, "replies", 200, "moments, spread evenly over the characters; 0: every character and line")
