@@ -60,8 +60,7 @@ def features(m, enc, records, tokens, seed, near=None):
             rows.append((len(r["descs"]), x))
             total += len(x[0]["id"])
     rows.sort(key=lambda x: (x[0], len(x[1][0]["id"])))
-    states, said, asked, descs, blends, texts = [], [], [], [], [], []
-    known = {}
+    states, spoken = [], []
     at = 0
     with torch.no_grad():
         while at < len(rows):
@@ -74,28 +73,26 @@ def features(m, enc, records, tokens, seed, near=None):
                 loss, dec = b["loss"][i], b["dec"][i]
                 for k, (line, text) in enumerate(x[3]):
                     states.append(h[i, ((dec == k) & (loss == 1)).nonzero()[0, 0] - 1].float())
-                    said.append(enc.turn("assistant", text)[:256])
-                    asked.append(enc.turn("user", line)[:256])
-                    texts.append(text)
-                    blends.append({})
-                    for j, w in x[1][k].items():
-                        d = tuple(x[2][j])
-                        if d not in known:
-                            known[d] = len(descs)
-                            descs.append(list(d))
-                        if w > 0:
-                            blends[-1][known[d]] = w
-    same = {}
-    for i, t in enumerate(texts):
-        same.setdefault(t, i)
-    return dict(states=torch.stack(states), said=readings(m, said), asked=readings(m, asked), descs=descriptions(m, descs), blends=blends,
-                same=torch.tensor([same[t] for t in texts]))
+                    spoken.append((line, text, {tuple(x[2][j]): w for j, w in x[1][k].items()}))
+    return dict(read(m, enc, spoken), states=torch.stack(states))
+
+
+def read(m, enc, spoken):
+    """The readings of what was said, for each reply (the line before it, its text, its blend: the weight of each description's tokens)."""
+    known, blends, same = {}, [], {}
+    for i, (_, text, blend) in enumerate(spoken):
+        same.setdefault(text, i)
+        for d in blend:
+            known.setdefault(d, len(known))
+        blends.append({known[d]: w for d, w in blend.items() if w > 0})
+    return dict(said=readings(m, [enc.turn("assistant", text)[:256] for _, text, _ in spoken]), asked=readings(m, [enc.turn("user", line)[:256] for line, _, _ in spoken]),
+                descs=descriptions(m, [list(d) for d in known]), blends=blends, same=torch.tensor([same[text] for _, text, _ in spoken]))
 
 
 def alone(m, enc, records, most, seed):
     """What needs no decoder, and so is cheap: the readings of replies and of the lines before them, of up to `most` replies, with
     their descriptions and blends. No states."""
-    rng, some, known, descs, blends, same = random.Random(seed), [], {}, [], [], {}
+    rng, some = random.Random(seed), []
     for r in records:
         for _, turns in r["blocks"]:
             line = ""
@@ -103,21 +100,9 @@ def alone(m, enc, records, most, seed):
                 if who == "a":
                     line = text
                 elif blend is not None and line:
-                    some.append((r, line, text, blend))
-    for r, _, text, blend in (some := rng.sample(some, min(most, len(some)))):
-        blends.append({})
-        for j, w in blend.items():
-            d = tuple(enc.persona(rng.choice(r["descs"][j])))
-            if d not in known:
-                known[d] = len(descs)
-                descs.append(list(d))
-            if w > 0:
-                blends[-1][known[d]] = w
-    same = {}
-    for i, x in enumerate(some):
-        same.setdefault(x[2], i)
-    return dict(said=readings(m, [enc.turn("assistant", x[2])[:256] for x in some]), asked=readings(m, [enc.turn("user", x[1])[:256] for x in some]),
-                descs=descriptions(m, descs), blends=blends, same=torch.tensor([same[x[2]] for x in some]))
+                    some.append((r["descs"], line, text, blend))
+    some = rng.sample(some, min(most, len(some)))
+    return read(m, enc, [(line, text, {tuple(enc.persona(rng.choice(descs[j]))): w for j, w in blend.items()}) for descs, line, text, blend in some])
 
 
 def join(f, g):
